@@ -1,0 +1,138 @@
+// The command line: global options, the list of verbs, and how a verb's end becomes an exit code.
+
+import { Command, CommanderError } from 'commander';
+import { AgentError, exitCodes } from '../model/errors.ts';
+import { apply } from './apply.ts';
+import { boot } from './boot.ts';
+import type { Action, CommandContext, GlobalOptions, Verb } from './command.ts';
+import { completion } from './completion.ts';
+import { config } from './config.ts';
+import { join } from './join.ts';
+import { nodes } from './nodes.ts';
+import { plan } from './plan.ts';
+import { report } from './report.ts';
+import { status } from './status.ts';
+import { version } from './version.ts';
+import { wait } from './wait.ts';
+
+/** In the order of --help. To add a verb: one file beside this one, one entry here. */
+const verbs: readonly Verb[] = [status, nodes, wait, plan, apply, boot, join, report, config, completion, version];
+
+export interface ProgramPorts {
+  readonly version: string;
+  readonly isTerminal: boolean;
+  /** NO_COLOR is set in the environment (no-color.org). */
+  readonly noColor: boolean;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Makes the context of the chosen verb; called once, after the options are known. */
+  readonly context: (options: GlobalOptions, verb: string) => Promise<CommandContext>;
+}
+
+/**
+ * Parse the arguments and run the chosen verb.
+ *
+ * @param argv without the program's own name
+ * @returns the exit code
+ * @throws what the verb throws; `usage` for a command line that is wrong
+ */
+export async function runProgram(argv: readonly string[], ports: ProgramPorts): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('diyc-agent')
+    .description('Turns a freshly booted host into a working member of a small container cluster, and keeps it one.')
+    .version(ports.version, '-V, --version', 'print the version and exit')
+    .option('--root <dir>', 'work on the tree below DIR instead of the running host', '/')
+    .option('--config <file>', 'read this cluster file and no other')
+    .option('--json', 'answer as JSON, one document, versioned', false)
+    .option('-q, --quiet', 'say nothing but warnings and errors', false)
+    .option('-v, --verbose', 'say everything', false)
+    .option('--no-color', 'no colours (NO_COLOR is respected too)')
+    .helpOption('-h, --help', 'show help')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; status: 1 failed, 2 degraded, 3 waiting; plan: 2 changes pending;\n64 usage, 65 meta-data, 69 unavailable, 70 bug, 71 system, 75 try later, 77 not permitted, 78 cluster file.\nSee diyc-agent(8).',
+    )
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({ writeOut: ports.out, writeErr: () => undefined });
+
+  const run =
+    (action: Action) =>
+    async (...parameters: unknown[]): Promise<void> => {
+      const command = parameters.at(-1);
+      if (!(command instanceof Command))
+        throw new AgentError('bug', 'a verb was called without its command', { hint: 'report this' });
+      const global = globalOptions(program, ports);
+      const context = await ports.context(global, chain(command, program));
+      exitCode = await action(context, command.opts(), command.args);
+    };
+  for (const verb of verbs) verb.declare(program, run);
+  configureAll(program);
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    if (error.code === 'commander.help') {
+      // No verb was given: the list of verbs is the answer, on standard error.
+      ports.err(program.helpInformation());
+      return exitCodes.usage;
+    }
+    throw new AgentError('usage', error.message.replace(/^error: /, ''), {
+      hint: 'diyc-agent --help lists verbs and options',
+    });
+  }
+  return exitCode;
+}
+
+/** Global options are understood before and after the verb. */
+function configureAll(program: Command): void {
+  const visit = (command: Command): void => {
+    command
+      .exitOverride()
+      .configureOutput({
+        writeOut: program.configureOutput().writeOut ?? (() => undefined),
+        writeErr: () => undefined,
+      });
+    for (const child of command.commands) {
+      for (const option of program.options.filter((o) => o.long !== '--version')) child.addOption(option);
+      visit(child);
+    }
+  };
+  visit(program);
+}
+
+function globalOptions(program: Command, ports: ProgramPorts): GlobalOptions {
+  const given = merged(program);
+  const configFile = given['config'];
+  return {
+    root: String(given['root'] ?? '/'),
+    ...(typeof configFile === 'string' ? { config: configFile } : {}),
+    json: given['json'] === true,
+    quiet: given['quiet'] === true,
+    verbose: given['verbose'] === true,
+    color: given['color'] !== false && !ports.noColor && ports.isTerminal,
+  };
+}
+
+/** Options given on the program and on the chosen verb; what was really given wins over a default. */
+function merged(program: Command): Record<string, unknown> {
+  const values: Record<string, unknown> = { ...program.opts() };
+  const visit = (command: Command): void => {
+    for (const child of command.commands) {
+      for (const key of Object.keys(child.opts())) {
+        if (child.getOptionValueSource(key) === 'cli') values[key] = child.opts()[key];
+      }
+      visit(child);
+    }
+  };
+  visit(program);
+  return values;
+}
+
+function chain(command: Command, program: Command): string {
+  const names: string[] = [];
+  for (let at: Command | null = command; at !== null && at !== program; at = at.parent) names.unshift(at.name());
+  return names.join(' ');
+}

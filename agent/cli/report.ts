@@ -1,0 +1,115 @@
+// `report`: what the timer runs; looks, writes status and metrics, publishes the record under its lease, and exits.
+
+import { components, probedUnits } from '../components/registry.ts';
+import { etcdEndpoints } from '../model/cluster-config.ts';
+import { type Condition, summarize, withSince } from '../model/condition.ts';
+import { isAgentError } from '../model/errors.ts';
+import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
+import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
+import type { Host } from '../ports/host.ts';
+import { renderMetrics } from '../readiness/metrics.ts';
+import { observeConditions } from '../readiness/observe.ts';
+import { publish } from '../readiness/publish.ts';
+import { parseEnvFile } from '../render/env-file.ts';
+import { parseLease } from '../render/flannel.ts';
+import type { CommandContext, Verb } from './command.ts';
+import { type Gathered, gather } from './gather.ts';
+import { configFile } from './options.ts';
+import { requireRoot } from './permission.ts';
+import { failedReport, readReport, reportOf } from './status-report.ts';
+
+export const report: Verb = {
+  declare(program, run) {
+    program.command('report').summary('observe this node and publish how it is; for the timer').action(run(runReport));
+  },
+};
+
+async function runReport(context: CommandContext): Promise<number> {
+  const { host, reporter, options, version } = context;
+  requireRoot(host, options.root, 'report');
+  const earlier = await readReport(host.files);
+  let node: Gathered;
+  try {
+    node = await gather(host, reporter, configFile(options.config));
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    // A host that does not know who it is says so where `status` and the metrics can be found.
+    await writeLocal(host, await failedReport(host, error, version, earlier));
+    throw error;
+  }
+  const observed = await observeConditions(host, node, components, probedUnits);
+  const conditions = withSince(observed, earlier?.conditions ?? [], host.clock.timestamp());
+  const record = await recordOf(host, node, conditions, earlier, version);
+  const published = await tryPublish(context, node, record);
+  const all = withSince([...conditions, published], earlier?.conditions ?? [], host.clock.timestamp());
+  await writeLocal(host, await reportOf(host, node, all, version));
+  return 0;
+}
+
+async function writeLocal(host: Host, status: StatusReport): Promise<void> {
+  const readable = { mode: 0o644, owner: null };
+  await host.files.replace(statusFile, `${JSON.stringify(status)}\n`, readable);
+  await host.files.replace(metricsFile, renderMetrics(status), readable);
+}
+
+async function recordOf(
+  host: Host,
+  node: Gathered,
+  conditions: readonly Condition[],
+  earlier: StatusReport | null,
+  version: string,
+): Promise<ReadinessRecord> {
+  const [bootId, machineId, inventory, leaseText] = await Promise.all([
+    host.machine.bootId(),
+    host.machine.machineId(),
+    host.machine.inventory(),
+    host.files.readText(flannelSubnetFile),
+  ]);
+  const summary = summarize(conditions);
+  const now = host.clock.timestamp();
+  const lease = leaseText === null ? null : parseLease(parseEnvFile(leaseText));
+  const flannelVersion = node.layout.flannel.version;
+  return {
+    schema: 1,
+    node: node.node.name,
+    address: node.node.address,
+    etcdRole: node.node.etcdRole,
+    metadata: node.node.metadata,
+    summary,
+    conditions,
+    versions: { agent: version, ...(flannelVersion === null ? {} : { flannel: flannelVersion }), ...inventory },
+    bootId,
+    machineId,
+    reportedAt: now,
+    since: earlier?.summary === summary && earlier.bootId === bootId ? (earlier.summarySince ?? now) : now,
+    subnet: lease?.subnet ?? null,
+  };
+}
+
+/** Publish, and say how that went as a condition: losing etcd changes conditions and nothing else. */
+async function tryPublish({ host }: CommandContext, node: Gathered, record: ReadinessRecord): Promise<Condition> {
+  const endpoints = etcdEndpoints(node.config, node.node.name);
+  const store = await host.etcd.leases(endpoints);
+  try {
+    const { renewed } = await publish(host, store, node.config.cluster, record);
+    return {
+      type: 'Published',
+      status: 'True',
+      reason: renewed ? 'NewLease' : 'LeaseKept',
+      message: 'other nodes see this one',
+      severity: 'degraded',
+    };
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return {
+      type: 'Published',
+      status: 'False',
+      reason: 'StoreUnavailable',
+      message: `other nodes do not see this one: ${error.message}`,
+      hint: error.hint,
+      severity: 'degraded',
+    };
+  } finally {
+    store.close();
+  }
+}

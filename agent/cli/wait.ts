@@ -1,0 +1,71 @@
+// `wait --for ready`: returns when that many nodes are ready, and says meanwhile which are not and why.
+
+import { type Look, type WaitPorts, waitFor } from '../converge/wait.ts';
+import { worstFirst } from '../model/condition.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
+import { nodeRows } from '../render/nodes-text.ts';
+import type { CommandContext, Verb } from './command.ts';
+import { type Fleet, openFleet, readFleet } from './fleet.ts';
+import { parseCount, parseDuration } from './options.ts';
+
+export const wait: Verb = {
+  declare(program, run) {
+    program
+      .command('wait')
+      .summary('wait until nodes are ready; exits 75 when the time is up')
+      .option('--for <state>', 'what to wait for: ready', 'ready')
+      .option('--nodes <n>', 'how many nodes; default: all of the cluster file')
+      .option('--timeout <duration>', 'how long to wait', '5m')
+      .action(
+        run(async (context, options) => {
+          if (options['for'] !== 'ready') {
+            throw new AgentError('usage', `--for is "${String(options['for'])}"; the only state to wait for is ready`, {
+              hint: 'write --for ready',
+            });
+          }
+          const fleet = await openFleet(context);
+          try {
+            const count =
+              options['nodes'] === undefined
+                ? fleet.config.nodes.length
+                : parseCount(String(options['nodes']), '--nodes');
+            const deadlineMs = parseDuration(String(options['timeout']), '--timeout');
+            const ready = await waitFor(
+              withoutTrace(context),
+              context.reporter,
+              { owner: 'wait', deadlineMs, repeatMs: 10_000 },
+              () => look(fleet, count),
+            );
+            if (context.options.json) context.out(`${JSON.stringify({ schema: 1, ready })}\n`);
+            else context.out(`${ready.length} nodes ready: ${ready.join(', ')}\n`);
+            return 0;
+          } finally {
+            fleet.store.close();
+          }
+        }),
+      );
+  },
+};
+
+async function look(fleet: Fleet, count: number): Promise<Look<readonly string[]>> {
+  try {
+    const rows = nodeRows(fleet.config.nodes, await readFleet(fleet));
+    const ready = rows.filter((r) => r.record?.summary === 'ready').map((r) => r.name);
+    if (ready.length >= count) return { ready: true, value: ready };
+    const others = rows
+      .filter((r) => r.record?.summary !== 'ready')
+      .map((r) => {
+        const worst = worstFirst(r.record?.conditions ?? []).find((c) => c.status !== 'True');
+        return `${r.name} ${r.record?.summary ?? 'does not report'}${worst === undefined ? '' : ` (${worst.type}: ${worst.message})`}`;
+      });
+    return { ready: false, reason: `${ready.length} of ${count} nodes are ready; ${others.join('; ')}` };
+  } catch (error) {
+    if (!isAgentError(error) || !error.retryable) throw error;
+    return { ready: false, reason: error.message, hint: error.hint };
+  }
+}
+
+/** An operator's wait leaves no trace on the host: it is not the host that waits. */
+function withoutTrace({ host }: CommandContext): WaitPorts {
+  return { clock: host.clock, files: { replace: () => Promise.resolve(), remove: () => Promise.resolve() } };
+}

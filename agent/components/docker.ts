@@ -1,0 +1,148 @@
+// docker on this node: on the subnet that flannel leased, held back while declared storage is missing.
+
+import type { Condition } from '../model/condition.ts';
+import { flannelSubnetFile, systemUnits, under } from '../model/paths.ts';
+import type { ComponentSpec, Wish } from '../model/wish.ts';
+import type { Component, NodeContext, UnitTable } from '../ports/component.ts';
+import type { ReadOnlyHost } from '../ports/host.ts';
+import { renderDockerDropIn } from '../render/docker.ts';
+import { parseEnvFile } from '../render/env-file.ts';
+import { parseLease } from '../render/flannel.ts';
+import { enableWishes } from './enable.ts';
+import { readWait } from './flannel.ts';
+import { unitCondition } from './unit-condition.ts';
+
+const unit = 'docker.service';
+
+export const docker: Component = {
+  name: 'docker',
+
+  desire(context: NodeContext): ComponentSpec {
+    const { config, layout } = context;
+    const at = layout.docker;
+    const dropIn = under(systemUnits, `${unit}.d`, 'diyc-agent.conf');
+    const held = config.declaresStorage;
+    const wishes: Wish[] = [
+      {
+        kind: 'group',
+        component: 'docker',
+        name: config.docker.group.name,
+        members: config.docker.group.members,
+        why: 'members of the group use docker without being root',
+      },
+      {
+        kind: 'file',
+        component: 'docker',
+        path: dropIn,
+        content: renderDockerDropIn(at, context.agentProgram, held),
+        mode: 0o644,
+        owner: null,
+        why: held
+          ? 'docker waits for declared storage, and for the subnet that flannel leased'
+          : 'docker waits for the subnet that flannel leased',
+      },
+    ];
+    if (at.installation !== 'absent') {
+      wishes.push(...enableWishes('docker', unit, at.unit));
+      if (!held)
+        wishes.push({
+          kind: 'unit',
+          component: 'docker',
+          unit,
+          readsFiles: [dropIn],
+          why: 'every node runs containers',
+        });
+    }
+    return { component: 'docker', wishes, waitingFor: [...missing(context), ...storage(context)] };
+  },
+
+  async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {
+    if (context.layout.docker.installation === 'absent') return missing(context);
+    if (context.config.declaresStorage) return storage(context);
+    const waiting = await readWait(host, 'bridge');
+    const running = unitCondition('DockerRunning', unit, units, waiting);
+    if (running.status !== 'True') return [running];
+    return [running, await networkCondition(host), await forwardingCondition(host)];
+  },
+};
+
+async function networkCondition(host: ReadOnlyHost): Promise<Condition> {
+  const type = 'DockerNetwork';
+  const [text, bridge] = await Promise.all([host.files.readText(flannelSubnetFile), host.network.device('docker0')]);
+  const lease = text === null ? null : parseLease(parseEnvFile(text));
+  if (lease === null || bridge === null) {
+    return {
+      type,
+      status: 'False',
+      reason: lease === null ? 'NoLease' : 'NoBridge',
+      message:
+        lease === null
+          ? 'flannel holds no subnet that docker could be compared with'
+          : 'docker runs without its bridge docker0',
+      hint: 'see FlannelLease; then systemctl restart docker',
+      severity: 'degraded',
+    };
+  }
+  const addresses = bridge.addresses.map((a) => `${a.address}/${a.prefixLength}`);
+  if (!addresses.includes(lease.subnet)) {
+    return {
+      type,
+      status: 'False',
+      reason: 'Mismatch',
+      message: `docker0 has ${addresses.join(', ') || 'no address'}, and flannel leased ${lease.subnet}: containers here cannot be reached from other hosts`,
+      hint: 'stop the containers, then systemctl restart docker',
+      severity: 'degraded',
+    };
+  }
+  return { type, status: 'True', reason: 'OnOverlay', message: `docker0 is ${lease.subnet}`, severity: 'degraded' };
+}
+
+async function forwardingCondition(host: ReadOnlyHost): Promise<Condition> {
+  const type = 'Forwarding';
+  const value = (await host.files.readText('/proc/sys/net/ipv4/ip_forward'))?.trim();
+  if (value === '1')
+    return {
+      type,
+      status: 'True',
+      reason: 'On',
+      message: 'the host forwards packets to its containers',
+      severity: 'degraded',
+    };
+  return {
+    type,
+    status: value === undefined ? 'Unknown' : 'False',
+    reason: value === undefined ? 'NotReadable' : 'Off',
+    message: `net.ipv4.ip_forward is ${value ?? 'not readable'}, so packets from other hosts do not reach containers`,
+    hint: 'sysctl -w net.ipv4.ip_forward=1, and find what switched it off',
+    severity: 'degraded',
+  };
+}
+
+function missing(context: NodeContext): Condition[] {
+  if (context.layout.docker.installation !== 'absent') return [];
+  return [
+    {
+      type: 'DockerInstalled',
+      status: 'False',
+      reason: 'NotInstalled',
+      message: 'docker.service is not installed',
+      hint: 'install docker (Debian: docker.io), or add it to the image',
+      severity: 'failed',
+    },
+  ];
+}
+
+function storage(context: NodeContext): Condition[] {
+  if (!context.config.declaresStorage) return [];
+  return [
+    {
+      type: 'DockerStorage',
+      status: 'False',
+      reason: 'NotSupported',
+      message:
+        'the cluster file declares storage for docker, which this version of the agent cannot attach; docker is held',
+      hint: 'remove storage: from the cluster file to let docker use the root disk, or provide the storage by other means',
+      severity: 'failed',
+    },
+  ];
+}

@@ -1,0 +1,135 @@
+// The effective configuration as YAML that resolves to itself, and on demand the origin of each line.
+
+import type { ClusterConfig } from '../model/cluster-config.ts';
+import { type KeyPath, type Located, type LocatedMapping, type Place, pathText, valueAt } from './located.ts';
+import type { Origin } from './merge.ts';
+import { yaml11Reading } from './yaml-traps.ts';
+
+/** What is shown: a resolution, or the parts of one. */
+export interface Shown {
+  readonly config: ClusterConfig | null;
+  readonly origins: readonly Origin[];
+  readonly raw: LocatedMapping | null;
+}
+
+export interface ShowOptions {
+  /** Put the file and line of each value behind it, and those of the values it replaced. */
+  readonly origin: boolean;
+}
+
+// Maps and not objects: an object would move a node called `12` to the front.
+type Tree = ReadonlyMap<string, Tree | Leaf>;
+type Leaf = string | number | boolean | null | readonly (Leaf | ReadonlyMap<string, Tree | Leaf>)[];
+
+/**
+ * The configuration with all defaults, as a cluster file; declared storage and upgrades as they were given.
+ *
+ * @returns empty when there is no valid configuration: its parts may hold what must not be printed
+ */
+export function showCluster(shown: Shown, options: ShowOptions): string {
+  if (shown.config === null || shown.raw === null) return '';
+  const lines = linesOf(effectiveTree(shown.config, shown.raw), []);
+  if (!options.origin) return lines.map((line) => `${line.text}\n`).join('');
+  const origins = new Map(shown.origins.map((origin) => [origin.path, origin]));
+  const width = Math.min(60, Math.max(...lines.filter((line) => line.path !== null).map((line) => line.text.length)));
+  return lines.map((line) => `${withOrigin(line, origins, width)}\n`).join('');
+}
+
+interface Line {
+  readonly text: string;
+  /** Null for the head of a mapping, whose lines have origins of their own. */
+  readonly path: string | null;
+}
+
+function withOrigin(line: Line, origins: ReadonlyMap<string, Origin>, width: number): string {
+  if (line.path === null) return line.text;
+  const origin = origins.get(line.path);
+  const words = origin === undefined ? 'default' : [...[origin.at].map(placeText), ...overriddenText(origin)].join(' ');
+  return `${line.text.padEnd(width)}  # ${words}`;
+}
+
+function overriddenText(origin: Origin): readonly string[] {
+  return origin.overridden.length === 0 ? [] : [`(over ${origin.overridden.map(placeText).join(', ')})`];
+}
+
+function placeText(place: Place): string {
+  return `${place.file}:${place.line}`;
+}
+
+function effectiveTree(config: ClusterConfig, raw: LocatedMapping): Tree {
+  const { etcd, flannel, docker } = config;
+  return tree({
+    version: 1,
+    cluster: config.cluster,
+    nodes: new Map(
+      config.nodes.map((node) => [node.name, tree({ address: node.address, metadata: labels(node.metadata) })]),
+    ),
+    etcd: tree({ ...etcd, bootstrap: 'static' }),
+    flannel: tree({ ...flannel, backend: tree({ ...flannel.backend }) }),
+    docker: tree({
+      group: tree({ ...docker.group }),
+      addressPools: docker.addressPools?.map((pool) => tree({ ...pool })),
+    }),
+    storage: rawTree(raw, 'storage'),
+    firstBoot: tree({ ...config.firstBoot }),
+    upgrade: rawTree(raw, 'upgrade'),
+  });
+}
+
+function tree(fields: Readonly<Record<string, Tree | Leaf | undefined>>): Tree {
+  return new Map(
+    Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])),
+  );
+}
+
+function labels(metadata: Readonly<Record<string, string>>): Tree | undefined {
+  const entries = Object.entries(metadata);
+  return entries.length === 0 ? undefined : new Map(entries);
+}
+
+function rawTree(raw: LocatedMapping, key: string): Tree | Leaf | undefined {
+  const value = valueAt(raw, [key]);
+  return value === null ? undefined : unlocated(value);
+}
+
+function unlocated(value: Located): Tree | Leaf {
+  switch (value.kind) {
+    case 'scalar':
+      return value.value;
+    case 'sequence':
+      return value.items.map(unlocated);
+    case 'mapping':
+      return new Map([...value.entries].map(([key, entry]) => [key, unlocated(entry.value)]));
+  }
+}
+
+function linesOf(branch: Tree, path: KeyPath): Line[] {
+  const indent = '  '.repeat(path.length);
+  return [...branch].flatMap(([key, value]): Line[] => {
+    const inner = [...path, key];
+    if (!(value instanceof Map) || value.size === 0) {
+      return [{ text: `${indent}${keyText(key)}: ${inlineText(value)}`, path: pathText(inner) }];
+    }
+    return [{ text: `${indent}${keyText(key)}:`, path: null }, ...linesOf(value, inner)];
+  });
+}
+
+function inlineText(value: Tree | Leaf): string {
+  if (value instanceof Map) {
+    const pairs = [...value].map(([key, inner]) => `${keyText(key)}: ${inlineText(inner)}`);
+    return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`;
+  }
+  if (Array.isArray(value)) return `[${value.map(inlineText).join(', ')}]`;
+  return typeof value === 'string' ? scalarText(value) : String(value);
+}
+
+function keyText(key: string): string {
+  return scalarText(key);
+}
+
+/** Plain where every YAML reader sees this text and nothing else; else in double quotes, as JSON. */
+function scalarText(text: string): string {
+  const isPlain = /^[A-Za-z0-9_/](?:[A-Za-z0-9_./+-]|:(?=[A-Za-z0-9]))*$/.test(text);
+  const isNumber = /^[-+.0-9][0-9a-fA-FoxeE.+_-]*$/.test(text) && !/^[0-9]+(?:\.[0-9]+){3}$/.test(text);
+  return isPlain && !isNumber && yaml11Reading(text) === null ? text : JSON.stringify(text);
+}

@@ -1,0 +1,124 @@
+// From a node's context to its plan, and from a plan to a host that is as wanted: look, decide, act, look again.
+
+import { AgentError } from '../model/errors.ts';
+import type { Plan } from '../model/plan.ts';
+import { describeStep, type Step } from '../model/step.ts';
+import type { ComponentSpec } from '../model/wish.ts';
+import type { Component, NodeContext } from '../ports/component.ts';
+import type { Host, ReadOnlyHost } from '../ports/host.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { type Applied, apply } from './apply.ts';
+import { type PlanOptions, planDifferences } from './differences.ts';
+import { type Memory, type RunKey, rebootId, recall } from './journal.ts';
+import { observe } from './observation.ts';
+
+export interface PlanRequest {
+  readonly context: NodeContext;
+  readonly components: readonly Component[];
+  readonly agentVersion: string;
+  /** The operator allows running units to be restarted. */
+  readonly restart: boolean;
+  /** `boot` may reboot after the first configuration; `plan` and `apply` never do. */
+  readonly mayReboot: boolean;
+}
+
+export interface Planned {
+  readonly plan: Plan;
+  readonly memory: Memory;
+  readonly key: RunKey;
+}
+
+/** Look at the host and decide; nothing is changed. */
+export async function makePlan(host: ReadOnlyHost, request: PlanRequest): Promise<Planned> {
+  const { context, components } = request;
+  const specs = components.map((c) => c.desire(context)).filter((s): s is ComponentSpec => s !== null);
+  const [seen, memory] = await Promise.all([
+    observe(
+      host,
+      specs.flatMap((s) => s.wishes),
+    ),
+    recall(host.files),
+  ]);
+  const { digest } = host.machine;
+  const key: RunKey = {
+    instanceId: context.node.instanceId,
+    hardwareId: context.node.hardwareId,
+    inputs: digest(JSON.stringify([context.config, context.node, context.layout])).slice(0, 16),
+    agent: request.agentVersion,
+  };
+  const wantsReboot =
+    request.mayReboot && context.config.firstBoot.reboot === 'always' && !memory.reboots.has(rebootId(key));
+  const options: PlanOptions = { restart: request.restart, rebootAfterFirst: wantsReboot };
+  return { plan: planDifferences(specs, seen, memory, options, digest), memory, key };
+}
+
+export interface ConvergeOutcome extends Applied {
+  readonly plan: Plan;
+}
+
+const mostPasses = 3;
+
+/**
+ * Plan and apply until a fresh look finds nothing left to do.
+ *
+ * @throws AgentError what `apply` throws; `oserr` when the same files still differ after a pass that succeeded
+ */
+export async function converge(
+  host: Host,
+  request: PlanRequest,
+  reporter: Reporter,
+  run: { readonly verb: string; readonly deadlineMs: number },
+): Promise<ConvergeOutcome> {
+  const first = await makePlan(host, request);
+  let applied = await apply(
+    host,
+    first.plan,
+    first.memory,
+    { verb: run.verb, key: first.key, deadlineMs: run.deadlineMs },
+    reporter,
+  );
+  const endsHere = applied.done.length === 0 || applied.done.some((s) => s.kind === 'reboot');
+  for (let pass = 1; !endsHere; pass++) {
+    const next = await makePlan(host, { ...request, mayReboot: false });
+    const left = next.plan.steps.filter((s) => leftOver(s, host, applied));
+    if (left.length === 0) break;
+    if (pass >= mostPasses) throw notConverging(left);
+    const again = await apply(
+      host,
+      { ...next.plan, steps: left },
+      next.memory,
+      { verb: run.verb, key: next.key, deadlineMs: run.deadlineMs },
+      reporter,
+    );
+    applied = {
+      done: [...applied.done, ...again.done],
+      deferred: applied.deferred,
+      failed: [...applied.failed, ...again.failed],
+    };
+  }
+  return { ...applied, plan: first.plan };
+}
+
+/** What a second look still finds and could be done now; a module that is not there stays so. */
+function leftOver(step: Step, host: Host, applied: Applied): boolean {
+  if (step.kind === 'loadModule') return false;
+  // Queued starts are under way; a unit that failed at once is for `status` to tell, not to be started in a loop.
+  if (step.kind === 'startUnits' && applied.done.some((d) => d.kind === 'startUnits')) return false;
+  return (
+    host.machine.isLive ||
+    step.kind === 'writeFile' ||
+    step.kind === 'setAttributes' ||
+    step.kind === 'makeDirectory' ||
+    step.kind === 'makeLink'
+  );
+}
+
+function notConverging(left: readonly Step[]): AgentError {
+  return new AgentError(
+    'oserr',
+    `after ${mostPasses} passes these are still to be done: ${left.map(describeStep).join('; ')}`,
+    {
+      hint: 'something else changes them back; find it (auditctl -w PATH -p wa), then run diyc-agent apply',
+    },
+  );
+}

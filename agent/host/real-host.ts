@@ -1,0 +1,99 @@
+// Assembles the real Host: everything the agent can ask of the machine and do to it, each part made when first used.
+
+import { existsSync } from 'node:fs';
+import { AgentError } from '../model/errors.ts';
+import type { EtcdClient, Host } from '../ports/host.ts';
+import { childExec, type Exec } from './child-exec.ts';
+import { dockerEngine } from './docker-engine.ts';
+import { etcdClient } from './etcd-client.ts';
+import { linuxKernel } from './kernel.ts';
+import { linuxMachine } from './machine.ts';
+import { linuxNetwork } from './network.ts';
+import { nodeClock } from './node-clock.ts';
+import { installedPrograms } from './programs.ts';
+import { rootedFiles } from './rooted-files.ts';
+import { systemdUnits } from './systemd-units.ts';
+
+export interface RealHostOptions {
+  /** Absolute path of the directory that stands for `/`; `/` is the running host. */
+  readonly root: string;
+}
+
+/**
+ * The machine itself, or a tree below it.
+ *
+ * Below a root other than `/` only files can be asked and changed. Programs have no version there; every question to
+ * the running system, and every change of it, is refused with kind `usage`.
+ */
+export function realHost({ root }: RealHostOptions): Host {
+  const isHost = root === '/';
+  // Directories are made with their final mode in one call; a unit's UMask=0077 must not make /etc/… unreadable.
+  process.umask(0o022);
+  const exec = childExec();
+  const clock = nodeClock();
+  const system = rootedFiles({ root: '/', ...(hasSelinux() ? { relabel: (path) => restoreLabel(exec, path) } : {}) });
+  const files = isHost ? system : rootedFiles({ root });
+  const machine = linuxMachine({ root, files, system });
+  if (!isHost) return { files, machine, clock, ...refusals(root) };
+  return {
+    files,
+    machine,
+    clock,
+    units: systemdUnits({ exec }),
+    network: linuxNetwork(exec),
+    programs: installedPrograms(exec),
+    engine: dockerEngine(),
+    etcd: etcdClient(),
+    kernel: linuxKernel(exec),
+  };
+}
+
+/** selinuxfs is mounted only where SELinux is on. */
+function hasSelinux(): boolean {
+  return existsSync('/sys/fs/selinux/enforce');
+}
+
+/** A renamed file keeps the label of its temporary name; the policy may want another for the final one. */
+async function restoreLabel(exec: Exec, path: string): Promise<void> {
+  try {
+    await exec.run(['restorecon', path], { deadlineMs: 5_000 });
+  } catch {
+    // A host without policycoreutils: the label inherited from the directory has to do.
+  }
+}
+
+type RunningParts = Pick<Host, 'units' | 'network' | 'programs' | 'engine' | 'etcd' | 'kernel'>;
+
+function refusals(root: string): RunningParts {
+  const refuse = (what: string) => (): Promise<never> =>
+    Promise.reject(
+      new AgentError('usage', `cannot ${what} below the root ${root}: that needs the running host`, {
+        hint: 'run the same command on the host itself, without --root',
+      }),
+    );
+  const etcd: EtcdClient = { keys: refuse('reach etcd'), leases: refuse('reach etcd'), health: refuse('reach etcd') };
+  return {
+    units: {
+      states: refuse('ask systemd'),
+      reload: refuse('reload systemd'),
+      queueStart: refuse('start units'),
+      queueRestart: refuse('restart units'),
+      resetFailed: refuse('reset units'),
+      reboot: refuse('reboot'),
+    },
+    network: {
+      addresses: refuse('look at network addresses'),
+      device: refuse('look at network devices'),
+      routes: refuse('look at routes'),
+    },
+    programs: { versionText: () => Promise.resolve(null) },
+    engine: { facts: refuse('ask the docker engine') },
+    etcd,
+    kernel: {
+      loadModule: refuse('load a kernel module'),
+      removeDevice: refuse('remove a network device'),
+      hasFirewallChain: refuse('look at the firewall'),
+      ensureFirewallRule: refuse('change the firewall'),
+    },
+  };
+}

@@ -1,0 +1,269 @@
+// The JSON Schema of the cluster file: the one source of types, validation, editor completion and reference.
+
+const nodeName = { type: 'string', pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' } as const;
+const ipv4 = { type: 'string', format: 'ipv4' } as const;
+const port = { type: 'integer', minimum: 1, maximum: 65535 } as const;
+const mtu = {
+  type: 'integer',
+  minimum: 576,
+  maximum: 65535,
+  description: "MTU of the overlay device in bytes; default: the interface's own less the overhead",
+} as const;
+
+/** One alternative per flannel backend; what each field means is flannel's Documentation/backends.md. */
+const backends = [
+  {
+    type: 'object',
+    required: ['type'],
+    additionalProperties: false,
+    description: 'VXLAN in the kernel: the default choice, crosses routers',
+    properties: {
+      type: { const: 'vxlan' },
+      vni: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 16777215,
+        description: 'VXLAN network identifier; default 1, the device is flannel.<vni>',
+      },
+      port: { ...port, description: "UDP port; default: the kernel's own, 8472" },
+      mtu,
+      gbp: { type: 'boolean', description: 'VXLAN group policy' },
+      directRouting: { type: 'boolean', description: 'plain routes between hosts on one subnet' },
+    },
+  },
+  {
+    type: 'object',
+    required: ['type'],
+    additionalProperties: false,
+    description: 'plain routes via the hosts themselves: no overhead, all hosts on one layer-2 network',
+    properties: { type: { const: 'host-gw' } },
+  },
+  {
+    type: 'object',
+    required: ['type'],
+    additionalProperties: false,
+    description: 'packets copied through user space: for debugging and for kernels without vxlan',
+    properties: { type: { const: 'udp' }, port: { ...port, description: 'UDP port; default 8285' } },
+  },
+  {
+    type: 'object',
+    required: ['type'],
+    additionalProperties: false,
+    description: 'encrypted between hosts; flannel 0.16 or newer',
+    properties: {
+      type: { const: 'wireguard' },
+      pskFile: {
+        type: 'string',
+        pattern: '^/',
+        description: 'file with the pre-shared key of wg genpsk; the key itself never stands here',
+      },
+      listenPort: { ...port, description: 'UDP port; default 51820' },
+      mtu,
+      persistentKeepaliveSecs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 65535,
+        description: 'seconds between keepalives; 0 is off',
+      },
+    },
+  },
+] as const;
+
+export const clusterSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  $id: 'urn:diyc-agent:cluster:1',
+  title: 'diyc-agent cluster file',
+  type: 'object',
+  required: ['version', 'cluster', 'nodes', 'flannel'],
+  additionalProperties: false,
+  properties: {
+    version: { const: 1, description: 'version of this format' },
+    cluster: {
+      type: 'string',
+      pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$',
+      description: 'name of the cluster; it becomes the etcd cluster token',
+    },
+    nodes: {
+      type: 'object',
+      minProperties: 1,
+      description: 'every host of the cluster by its short name, as local-hostname in its meta-data has it',
+      propertyNames: nodeName,
+      additionalProperties: {
+        type: 'object',
+        required: ['address'],
+        additionalProperties: false,
+        properties: {
+          address: { ...ipv4, description: 'the address of the host on the network that the hosts share' },
+          metadata: {
+            type: 'object',
+            description: "labels shown by `nodes -l`, as fleet's machine metadata",
+            propertyNames: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$' },
+            additionalProperties: { type: 'string', maxLength: 253 },
+          },
+        },
+      },
+    },
+    etcd: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        members: {
+          type: 'array',
+          items: { type: 'string' },
+          minItems: 1,
+          maxItems: 9,
+          uniqueItems: true,
+          description:
+            'nodes that run an etcd member, the others are clients of these; default: all, when there are 1, 3 or 5',
+        },
+        bootstrap: {
+          description: 'how the members find each other the first time',
+          oneOf: [
+            { const: 'static' },
+            {
+              type: 'object',
+              required: ['discovery'],
+              additionalProperties: false,
+              properties: {
+                discovery: {
+                  type: 'object',
+                  required: ['url'],
+                  additionalProperties: false,
+                  properties: { url: { type: 'string' }, proxy: { type: 'string' } },
+                },
+              },
+            },
+            { type: 'object', required: ['srv'], additionalProperties: false, properties: { srv: { type: 'string' } } },
+          ],
+        },
+        peerPort: { ...port, default: 2380 },
+        clientPort: { ...port, default: 2379 },
+        heartbeatIntervalMs: { type: 'integer', minimum: 10, maximum: 5000, description: "etcd's own default is 100" },
+        electionTimeoutMs: {
+          type: 'integer',
+          minimum: 50,
+          maximum: 50000,
+          description: "at least five times the heartbeat; etcd's own default is 1000",
+        },
+      },
+    },
+    flannel: {
+      type: 'object',
+      required: ['network'],
+      additionalProperties: false,
+      properties: {
+        prefix: {
+          type: 'string',
+          pattern: '^(/[A-Za-z0-9._-]+)+$',
+          default: '/admin/flannel',
+          description: "where flannel's keys live in etcd",
+        },
+        network: {
+          type: 'string',
+          pattern: '^[0-9.]+/[0-9]+$',
+          description: "the overlay network; must not overlap the hosts' own networks",
+        },
+        subnetLen: {
+          type: 'integer',
+          minimum: 2,
+          maximum: 30,
+          description: "prefix length of each host's subnet; default 24, or network + 2 for small networks",
+        },
+        subnetMin: { ...ipv4, description: 'first subnet to give out' },
+        subnetMax: { ...ipv4, description: 'last subnet to give out' },
+        backend: { type: 'object', required: ['type'], oneOf: backends, description: 'default: vxlan' },
+        etcdApi: {
+          enum: ['auto', 'v2', 'v3'],
+          default: 'auto',
+          description:
+            'which etcd API the installed flanneld reads; auto asks flanneld for its version (v2 below 0.18)',
+        },
+      },
+    },
+    docker: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        group: {
+          type: 'object',
+          additionalProperties: false,
+          properties: {
+            name: { type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$', default: 'docker' },
+            members: {
+              type: 'array',
+              uniqueItems: true,
+              items: { type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$' },
+            },
+          },
+        },
+        addressPools: {
+          type: 'array',
+          minItems: 1,
+          description:
+            "networks docker may use for user-defined networks; default: docker's own less what overlaps flannel and the nodes",
+          items: {
+            type: 'object',
+            required: ['base', 'size'],
+            additionalProperties: false,
+            properties: {
+              base: { type: 'string', pattern: '^[0-9.]+/[0-9]+$' },
+              size: { type: 'integer', minimum: 8, maximum: 30 },
+            },
+          },
+        },
+      },
+    },
+    storage: {
+      type: 'object',
+      additionalProperties: false,
+      description: 'where docker keeps its images; docker is held while declared storage is not there',
+      properties: {
+        iscsi: {
+          type: 'object',
+          required: ['portal', 'target'],
+          additionalProperties: false,
+          properties: {
+            portal: { type: 'string' },
+            target: { type: 'string', pattern: '^(iqn|eui|naa)\\.' },
+            chap: {
+              type: 'object',
+              required: ['username', 'passwordFile'],
+              additionalProperties: false,
+              properties: { username: { type: 'string' }, passwordFile: { type: 'string', pattern: '^/' } },
+            },
+          },
+        },
+        docker: {
+          type: 'object',
+          required: ['volumeGroup', 'devices'],
+          additionalProperties: false,
+          properties: {
+            volumeGroup: { type: 'string', pattern: '^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$' },
+            devices: { type: 'array', minItems: 1, items: { type: 'string' } },
+            driver: { enum: ['overlay2', 'devicemapper'] },
+          },
+        },
+      },
+    },
+    firstBoot: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        reboot: {
+          enum: ['never', 'always'],
+          default: 'never',
+          description: 'always: reboot once after the first configuration, as the 2015 script did',
+        },
+      },
+    },
+    upgrade: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        strategy: { enum: ['immediate', 'semaphore', 'window'] },
+        slots: { type: 'integer', minimum: 1 },
+        window: { type: 'array', items: { type: 'string' } },
+      },
+    },
+  },
+} as const;

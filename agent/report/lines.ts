@@ -1,0 +1,121 @@
+// Event in, line out: the one place where the wording of the journal and the terminal lives.
+
+import type { AgentEvent } from '../model/event.ts';
+import { describeStep } from '../model/step.ts';
+
+export interface Line {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  /** For programs: stable names, units in them. */
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What an event says, and how loudly: a steady node says nothing at info. */
+export function lineOf(event: AgentEvent): Line {
+  switch (event.event) {
+    case 'run.started':
+      return {
+        level: 'debug',
+        message: `diyc-agent ${event.version}: ${event.verb}`,
+        fields: { verb: event.verb, version: event.version },
+      };
+    case 'identity.found':
+      return {
+        level: 'debug',
+        message: `this is node ${event.node} at ${event.address} (etcd ${event.etcdRole}), by ${event.source}`,
+        fields: { node: event.node, address: event.address, source: event.source },
+      };
+    case 'config.found':
+      return {
+        level: 'debug',
+        message: `cluster ${event.cluster}, from ${event.files.join(', ')}`,
+        fields: { cluster: event.cluster },
+      };
+    case 'config.warning':
+      return { level: 'warn', message: `${event.message}; ${event.hint}`, fields: {} };
+    case 'step.started':
+      return {
+        level: 'debug',
+        message: `[${event.number}/${event.of}] ${describeStep(event.step)}`,
+        fields: { step: event.step.kind, component: event.step.component },
+      };
+    case 'step.finished':
+      return {
+        level: 'info',
+        message: `${describeStep(event.step)}: ${event.step.why}`,
+        fields: { step: event.step.kind, component: event.step.component, durationMs: Math.round(event.durationMs) },
+      };
+    case 'step.failed':
+      return {
+        level: 'error',
+        message: event.message,
+        fields: { step: event.step.kind, component: event.step.component, durationMs: Math.round(event.durationMs) },
+      };
+    case 'step.deferred':
+      return {
+        level: 'info',
+        message: `left for the running host: ${describeStep(event.step)}`,
+        fields: { step: event.step.kind, component: event.step.component },
+      };
+    case 'file.drifted':
+      return {
+        level: 'warn',
+        message: `${event.path} was changed since the last run${event.keptAs === null ? '' : `; that version is kept as ${event.keptAs}`}`,
+        fields: { path: event.path, ...(event.keptAs === null ? {} : { keptAs: event.keptAs }) },
+      };
+    case 'restart.pending':
+      return {
+        level: 'warn',
+        message: `${event.units.join(', ')} still ${event.units.length === 1 ? 'runs' : 'run'} with the old files; diyc-agent apply --restart restarts them`,
+        fields: { units: event.units.join(' ') },
+      };
+    case 'waiting':
+      return {
+        level: 'info',
+        message: `${event.reason} (${seconds(event.elapsedMs)} of at most ${seconds(event.deadlineMs)})${event.hint === undefined ? '' : `; ${event.hint}`}`,
+        fields: { owner: event.owner, elapsedMs: Math.round(event.elapsedMs) },
+      };
+    case 'wait.over':
+      return {
+        level: 'info',
+        message: `${event.owner}: the wait is over after ${seconds(event.elapsedMs)}`,
+        fields: { owner: event.owner },
+      };
+    case 'flannel.seeded':
+      return {
+        level: 'info',
+        message: `created ${event.key} (etcd API ${event.api}): ${event.value}`,
+        fields: { key: event.key, api: event.api },
+      };
+    case 'flannel.present':
+      return {
+        level: 'debug',
+        message: `${event.key} (etcd API ${event.api}) is there already and as wanted`,
+        fields: { key: event.key, api: event.api },
+      };
+    case 'flannel.drift':
+      return {
+        level: 'warn',
+        message: `${event.key} is ${event.found} and the cluster file asks for ${event.wanted}; it is left as it is`,
+        fields: { key: event.key },
+      };
+    case 'run.unchanged':
+      return {
+        level: 'debug',
+        message: `${event.verb}: nothing to do, node ${event.node} is as the cluster file says`,
+        fields: { verb: event.verb },
+      };
+    case 'run.finished':
+      return {
+        level: 'info',
+        message: `${event.verb}: ${event.outcome}`,
+        fields: { verb: event.verb, durationMs: Math.round(event.durationMs) },
+      };
+  }
+}
+
+function seconds(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
+  return `${Math.round(ms / 60_000)} min`;
+}

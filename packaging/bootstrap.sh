@@ -1,0 +1,78 @@
+#!/bin/bash
+# Install what this machine lacks: node and npm from the distribution, then the packages of the lock file.
+#
+#   packaging/bootstrap.sh [test|rpm]
+#
+# Idempotent and quick when nothing is missing, so that every make target may start with it. Debian's npm 9 on node 18
+# is enough: all tools run on the bun of the lock file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    say "cannot run '$*': not root, and there is no sudo; run it as root, then repeat"
+    exit 77
+  fi
+}
+
+# need PROGRAM PACKAGE …: the package is installed when the program is not found
+missing=()
+need() {
+  # root's PATH under sudo or in a bare container may lack the sbin folders
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("${@:2}")
+}
+
+need node nodejs
+need npm npm
+need git git
+case "${1:-}" in
+  test)
+    need rpmbuild rpm
+    need systemd-analyze systemd
+    need man man-db
+    ;;
+  rpm)
+    need rpmbuild rpm
+    ;;
+esac
+
+if [ "${#missing[@]}" -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    say "install these with the package manager of this system, then repeat: ${missing[*]}"
+    exit 69
+  fi
+  say "installing ${missing[*]}"
+  as_root apt-get update -q >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# npm ci only when the lock file is not the one installed: it deletes node_modules first
+stamp=node_modules/.diyc-installed
+locked=$(cat package.json package-lock.json .npmrc | sha256sum)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$locked" ]; then
+  say 'npm ci'
+  # commander asks for a newer node than Debian's: it is bundled and never runs there, so the warning says nothing
+  npm ci --loglevel=error
+  # .npmrc switches install scripts off; the one that matters only puts bun's program in its place
+  case "$(uname -m)" in
+    x86_64) bun=bun-linux-x64 ;;
+    aarch64) bun=bun-linux-aarch64 ;;
+    *)
+      say "bun has no build for $(uname -m)"
+      exit 69
+      ;;
+  esac
+  [ -x "node_modules/@oven/$bun/bin/bun" ] || {
+    say "npm left out the optional package @oven/$bun: is omit=optional configured?"
+    exit 69
+  }
+  ln -sf "../../@oven/$bun/bin/bun" node_modules/bun/bin/bun.exe
+  ln -sf bun.exe node_modules/bun/bin/bunx.exe
+  printf '%s\n' "$locked" >"$stamp"
+fi

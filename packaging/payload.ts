@@ -1,0 +1,114 @@
+// What an installed diyc-agent consists of: one list, for the RPM, the tarball, the lab's hosts and the tests.
+//
+//   bun packaging/payload.ts DEST [--binary FILE] [--files LIST]
+//
+// lays the files into DEST as if it were /; LIST becomes an RPM %files list of exactly these.
+
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { repository as root } from './source.ts';
+
+export interface PayloadFile {
+  /** absolute, on the host */
+  readonly path: string;
+  readonly mode: number;
+  /** a file of the repository to copy, or the content itself; a directory has neither */
+  readonly source?: string;
+  readonly content?: Uint8Array;
+  /** what the RPM marks it as */
+  readonly mark?: '%dir' | '%doc' | '%license';
+}
+
+/**
+ * Nothing below /var and /run: rpm-ostree drops such files, tmpfiles.d makes them on the host. Nothing below /etc but
+ * the folder for the operator's files: what is not shipped there cannot become .rpmnew.
+ */
+export function payload(binary = join(root, 'dist/diyc-agent')): readonly PayloadFile[] {
+  const unit = (file: string): PayloadFile => ({
+    path: `/usr/lib/systemd/system/${file}`,
+    mode: 0o644,
+    source: join(root, 'units', file),
+  });
+  const packaged = (path: string, file: string): PayloadFile => ({
+    path,
+    mode: 0o644,
+    source: join(root, 'packaging', file),
+  });
+  const ownUnits = readdirSync(join(root, 'units')).filter((file) => /^diyc-agent.*\.(service|timer)$/.test(file));
+  const documents = ['README.md', 'CHANGELOG.md'].filter((file) => existsSync(join(root, file)));
+  return [
+    { path: '/etc/diyc-agent', mode: 0o755, mark: '%dir' },
+    { path: '/etc/diyc-agent/cluster.d', mode: 0o755, mark: '%dir' },
+    { path: '/usr/bin/diyc-agent', mode: 0o755, source: binary },
+    ...ownUnits.sort().map(unit),
+    {
+      path: '/usr/lib/systemd/system-preset/80-diyc-agent.preset',
+      mode: 0o644,
+      source: join(root, 'units/80-diyc-agent.preset'),
+    },
+    packaged('/usr/lib/sysusers.d/diyc-agent.conf', 'sysusers.conf'),
+    packaged('/usr/lib/tmpfiles.d/diyc-agent.conf', 'tmpfiles.conf'),
+    { path: '/usr/share/doc/diyc-agent', mode: 0o755, mark: '%dir' },
+    { ...packaged('/usr/share/doc/diyc-agent/cluster.yaml.example', 'cluster.yaml.example'), mark: '%doc' },
+    ...documents.map(
+      (file): PayloadFile => ({
+        path: `/usr/share/doc/diyc-agent/${file}`,
+        mode: 0o644,
+        source: join(root, file),
+        mark: '%doc',
+      }),
+    ),
+    { path: '/usr/share/licenses/diyc-agent', mode: 0o755, mark: '%dir' },
+    { path: '/usr/share/licenses/diyc-agent/LICENSE', mode: 0o644, source: join(root, 'LICENSE'), mark: '%license' },
+    {
+      path: '/usr/share/licenses/diyc-agent/THIRD-PARTY-NOTICES',
+      mode: 0o644,
+      source: join(dirname(binary), 'THIRD-PARTY-NOTICES'),
+      mark: '%license',
+    },
+    {
+      path: '/usr/share/man/man8/diyc-agent.8.gz',
+      mode: 0o644,
+      // gzip's header has neither name nor time this way: the same page gives the same bytes
+      content: gzipSync(readFileSync(join(root, 'packaging/diyc-agent.8')), { level: 9 }),
+      mark: '%doc',
+    },
+  ];
+}
+
+/** Put the payload below a folder. Existing files there are overwritten, others left alone. */
+export function lay(files: readonly PayloadFile[], destination: string): void {
+  for (const file of files) {
+    const target = join(destination, file.path);
+    mkdirSync(file.mark === '%dir' ? target : dirname(target), { recursive: true });
+    if (file.source !== undefined) copyFileSync(file.source, target);
+    if (file.content !== undefined) writeFileSync(target, file.content);
+    // not left to the umask of whoever builds
+    chmodSync(target, file.mode);
+  }
+}
+
+/** The list for `%files -f`: owner, mode and mark of each path. */
+export function rpmFileList(files: readonly PayloadFile[]): string {
+  return files
+    .map(({ path, mode, mark }) => `%attr(${mode.toString(8).padStart(4, '0')},root,root) ${mark ?? ''} ${path}`)
+    .map((line) => `${line.replaceAll(/ +/g, ' ')}\n`)
+    .join('');
+}
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { binary: { type: 'string' }, files: { type: 'string' } },
+  });
+  const [destination] = positionals;
+  if (destination === undefined) {
+    console.error(`usage: bun packaging/${basename(import.meta.path)} DEST [--binary FILE] [--files LIST]`);
+    process.exit(64);
+  }
+  const files = payload(values.binary === undefined ? undefined : resolve(values.binary));
+  lay(files, destination);
+  if (values.files !== undefined) writeFileSync(values.files, rpmFileList(files));
+}

@@ -1,0 +1,219 @@
+/** The lab's command line: three real hosts on this machine, to look at, to show, or to try the claims on. */
+
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { down, hostInLab, Lab, type LabOptions } from './cluster.ts';
+import { CURRENT, OLD } from './flanneld.ts';
+import { labNames } from './lab-id.ts';
+import { assertPingMatrix, cellText } from './ping-matrix.ts';
+import { during, say } from './progress.ts';
+import { check, install } from './requirements.ts';
+import { endRunning, tail } from './run.ts';
+import { type Scenario, Skip } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
+
+  doctor [--fix]      what this machine lacks for the lab; --fix installs packages
+  up                  three hosts from power-on to ready; they stay
+  demo                the same with the fleet's table and the ping matrix
+  test [--only NAME]  the scenarios (--only may be repeated)
+  exec HOST -- CMD …  a program on a host of a lab that is up
+  down                ends it and leaves nothing behind
+
+  --suite NAME    bookworm (default), trixie or sid: the Debian of the hosts
+  --agent FILE    the agent to install (default dist/diyc-agent)
+  --payload DIR   a tree to copy over the hosts' root instead: what the package holds
+  --seed PLACE    cmdline (default: bootcmd before the network) or dir (bootcmd after it)
+  --old-flannel   the last flannel that reads etcd's v2 store
+  --id ID         name of this lab, so that two can be up (default main)
+  --keep          leave the hosts up after test
+`;
+
+const EX_USAGE = 64;
+
+async function requireMachine(): Promise<void> {
+  const lacking = (await check()).filter((finding) => !finding.ok);
+  if (lacking.length === 0) return;
+  const lines = lacking.map((finding) => `  ${finding.what}: ${finding.seen}\n    remedy: ${finding.remedy}`);
+  throw new Error(
+    `this machine cannot run the lab:\n${lines.join('\n')}\n(bun test/lab/lab.ts doctor --fix installs packages)`,
+  );
+}
+
+async function doctor(fix: boolean): Promise<number> {
+  if (fix) {
+    const installed = await during('installing packages', install);
+    say(installed.length === 0 ? 'no package was missing' : `installed ${installed.join(' ')}`);
+  }
+  const findings = await check();
+  for (const finding of findings) {
+    process.stdout.write(
+      finding.ok
+        ? `ok       ${finding.what}\n`
+        : `MISSING  ${finding.what}: ${finding.seen}\n         ${finding.remedy}\n`,
+    );
+  }
+  return findings.every((finding) => finding.ok) ? 0 : 1;
+}
+
+async function up(options: LabOptions): Promise<Lab> {
+  await requireMachine();
+  const lab = await during('preparing three blank hosts', () => Lab.create(options));
+  say('power on');
+  await lab.powerOn();
+  await lab.untilReady();
+  return lab;
+}
+
+async function demo(options: LabOptions): Promise<number> {
+  const lab = await up(options);
+  const nodes = await lab.host('a1').exec(['diyc-agent', 'nodes']);
+  process.stdout.write(`${nodes.stdout}\n`);
+  const cells = await during('containers on every host', () => assertPingMatrix(lab));
+  for (const cell of cells) process.stdout.write(`${cellText(cell)}\n`);
+  process.stdout.write(`\nthe hosts stay up; try: bun test/lab/lab.ts exec a1 -- diyc-agent status\n`);
+  return 0;
+}
+
+/** Brings the lab to where a scenario starts; a cluster that the one before has broken is built anew. */
+async function startingPoint(lab: Lab, scenario: Scenario): Promise<void> {
+  if (scenario.from === 'blank') {
+    await lab.blank();
+    return;
+  }
+  if ((await lab.missing().catch((error: unknown) => String(error))) === undefined) return;
+  say('  the cluster is not in order: starting from blank hosts');
+  await lab.blank();
+  await lab.powerOn();
+  await lab.untilReady();
+}
+
+async function test(options: LabOptions, only: readonly string[]): Promise<number> {
+  for (const wanted of only) {
+    if (!SCENARIOS.some((scenario) => scenario.name === wanted)) {
+      throw new Error(`no scenario ${wanted}; there are ${SCENARIOS.map((scenario) => scenario.name).join(', ')}`);
+    }
+  }
+  const chosen = only.length === 0 ? SCENARIOS : SCENARIOS.filter((scenario) => only.includes(scenario.name));
+  const count = { passed: 0, failed: 0, skipped: 0 };
+  await requireMachine();
+  const lab = await during('preparing three blank hosts', () => Lab.create(options));
+  for (const scenario of chosen) {
+    say(`${scenario.name}: ${scenario.claim}`);
+    const began = Date.now();
+    const took = (): string => `${((Date.now() - began) / 1000).toFixed(1)}s`;
+    try {
+      await startingPoint(lab, scenario);
+      await scenario.run(lab);
+      count.passed++;
+      process.stdout.write(`ok      ${scenario.name} (${took()})\n`);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof Skip) {
+        count.skipped++;
+        process.stdout.write(`skipped ${scenario.name}: ${message}\n`);
+      } else {
+        count.failed++;
+        process.stdout.write(`FAILED  ${scenario.name} (${took()}): ${message}\n`);
+        process.stderr.write(`${await lab.report()}\n`);
+      }
+    }
+  }
+  process.stdout.write(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);
+  return count.failed > 0 ? 1 : 0;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      suite: { type: 'string', default: 'bookworm' },
+      agent: { type: 'string', default: 'dist/diyc-agent' },
+      payload: { type: 'string' },
+      seed: { type: 'string', default: 'cmdline' },
+      'old-flannel': { type: 'boolean', default: false },
+      id: { type: 'string', default: 'main' },
+      only: { type: 'string', multiple: true, default: [] },
+      keep: { type: 'boolean', default: false },
+      fix: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const [command, ...rest] = positionals;
+  if (values.help || command === undefined) {
+    process.stdout.write(USAGE);
+    return values.help ? 0 : EX_USAGE;
+  }
+  const names = labNames(values.id);
+  const options: LabOptions = {
+    names,
+    suite: values.suite,
+    seedPlace: values.seed === 'dir' ? 'seed directory' : 'kernel command line',
+    flanneld: values['old-flannel'] ? OLD : CURRENT,
+    payload: {
+      tree: values.payload === undefined ? undefined : resolve(values.payload),
+      agent: resolve(values.agent),
+      unitsDir: join(import.meta.dirname, '../../units'),
+    },
+  };
+
+  let interrupted = false;
+  // what a run has begun and not finished is taken down; `exec` and `doctor` have nothing of their own
+  const takesDown = command === 'up' || command === 'demo' || command === 'test';
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (interrupted) return;
+      interrupted = true;
+      endRunning();
+      if (!takesDown) process.exit(130);
+      say(`${signal}: taking the lab down`);
+      down(names).then(
+        () => process.exit(130),
+        (error: unknown) => {
+          say(String(error));
+          process.exit(130);
+        },
+      );
+    });
+  }
+
+  try {
+    switch (command) {
+      case 'doctor':
+        return await doctor(values.fix);
+      case 'up':
+        await up(options);
+        return 0;
+      case 'demo':
+        return await demo(options);
+      case 'test': {
+        const code = await test(options, values.only);
+        if (!values.keep && !interrupted) await during('taking the lab down', () => down(names));
+        return code;
+      }
+      case 'exec': {
+        const [host, ...program] = rest;
+        if (host === undefined || program.length === 0) throw new Error('exec HOST -- CMD …');
+        const outcome = await (await hostInLab(names, host)).exec(program, 120_000);
+        process.stdout.write(outcome.stdout);
+        process.stderr.write(outcome.stderr);
+        return outcome.code;
+      }
+      case 'down':
+        await during('taking the lab down', () => down(names));
+        return 0;
+      default:
+        process.stderr.write(`unknown command ${command}\n${USAGE}`);
+        return EX_USAGE;
+    }
+  } catch (error) {
+    // the handler of the signal is taking the lab down and will end this process
+    if (interrupted) await new Promise(() => undefined);
+    process.stderr.write(`${tail(error instanceof Error ? error.message : String(error), 40)}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

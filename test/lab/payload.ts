@@ -1,0 +1,68 @@
+/** What is installed on every host before its first boot, as a package would: agent, units, presets, flanneld. */
+
+import { chmod, copyFile, cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { busyboxTar, IMAGE_TAR } from './images.ts';
+import { run } from './run.ts';
+
+export interface Payload {
+  /** A tree that is copied over the root: what the package holds. Undefined: agent and units from the repository. */
+  readonly tree: string | undefined;
+  readonly agent: string;
+  readonly unitsDir: string;
+  readonly flanneld: string;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function copyAgentAndUnits(payload: Payload, root: string): Promise<void> {
+  if (!(await isThere(payload.agent))) {
+    throw new Error(`there is no agent at ${payload.agent}: build it first (npm run build), or name one with --agent`);
+  }
+  await copyFile(payload.agent, join(root, 'usr/bin/diyc-agent'));
+  await chmod(join(root, 'usr/bin/diyc-agent'), 0o755);
+  if (!(await isThere(payload.unitsDir))) return;
+  for (const name of await readdir(payload.unitsDir)) {
+    const place = /\.preset$/.test(name)
+      ? 'usr/lib/systemd/system-preset'
+      : /\.(service|timer|target|path|socket)$/.test(name)
+        ? 'usr/lib/systemd/system'
+        : undefined;
+    if (place === undefined) continue;
+    await mkdir(join(root, place), { recursive: true });
+    await copyFile(join(payload.unitsDir, name), join(root, place, name));
+  }
+}
+
+/** Fills `image` (an overlay layer over `base`) with the payload and applies the presets, as the package's own script does. */
+export async function installPayload(payload: Payload, base: string, image: string, scratch: string): Promise<void> {
+  for (const dir of [image, scratch]) {
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { recursive: true });
+  }
+  const root = join(scratch, 'root');
+  const work = join(scratch, 'work');
+  await mkdir(root);
+  await mkdir(work);
+  await run(['mount', '-t', 'overlay', 'overlay', '-o', `lowerdir=${base},upperdir=${image},workdir=${work}`, root]);
+  try {
+    if (payload.tree === undefined) await copyAgentAndUnits(payload, root);
+    else await cp(payload.tree, root, { recursive: true, verbatimSymlinks: true });
+    await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
+    await chmod(join(root, 'usr/bin/flanneld'), 0o755);
+    await mkdir(join(root, IMAGE_TAR, '..'), { recursive: true });
+    await copyFile(await busyboxTar(), join(root, IMAGE_TAR));
+    const units = (await readdir(join(root, 'usr/lib/systemd/system'))).filter((name) =>
+      /^diyc-agent[^@]*\.(service|timer)$/.test(name),
+    );
+    if (units.length > 0) await run(['systemctl', `--root=${root}`, 'preset', ...units]);
+  } finally {
+    await run(['umount', root]);
+  }
+  await rm(scratch, { recursive: true });
+}

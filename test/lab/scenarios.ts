@@ -1,0 +1,26 @@
+/** The scenarios in the order that costs least: those that start from a working cluster share one. */
+
+import type { Scenario } from './scenario.ts';
+import * as bootAgainIsANoop from './scenarios/boot-again-is-a-noop.ts';
+import * as bootcmdReturnsAtOnceWhileAlone from './scenarios/bootcmd-returns-at-once-while-alone.ts';
+import * as cablePulled from './scenarios/cable-pulled.ts';
+import * as etcdStopDegradesAndRecovers from './scenarios/etcd-stop-degrades-and-recovers.ts';
+import * as pingMatrix from './scenarios/ping-matrix.ts';
+import * as powerCutOne from './scenarios/power-cut-one.ts';
+import * as rebootAllAtOnce from './scenarios/reboot-all-at-once.ts';
+import * as rebootOne from './scenarios/reboot-one.ts';
+import * as threeNodesReady from './scenarios/three-nodes-ready.ts';
+import * as unknownNameStaysOut from './scenarios/unknown-name-stays-out.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  threeNodesReady,
+  pingMatrix,
+  bootAgainIsANoop,
+  rebootOne,
+  rebootAllAtOnce,
+  unknownNameStaysOut,
+  etcdStopDegradesAndRecovers,
+  cablePulled,
+  powerCutOne,
+  bootcmdReturnsAtOnceWhileAlone,
+];

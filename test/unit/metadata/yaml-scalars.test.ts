@@ -1,0 +1,12 @@
+// Plain scalars of YAML 1.1, compared with the answers of PyYAML.
+
+import { expect, test } from 'bun:test';
+import { resolvePlainScalar } from '../../../agent/metadata/yaml-scalars.ts';
+import answers from '../../fixtures/metadata/pyyaml-scalars.json';
+
+test('every scalar that PyYAML was asked about has the type and the str() that PyYAML gave it', () => {
+  const expected = Object.entries(answers);
+  expect(expected.length).toBeGreaterThan(400);
+  const differing = expected.filter(([source, answer]) => !Bun.deepEquals(resolvePlainScalar(source), answer));
+  expect(differing.map(([source, answer]) => ({ source, answer, ours: resolvePlainScalar(source) }))).toEqual([]);
+});
