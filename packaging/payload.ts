@@ -4,6 +4,7 @@
 //
 // lays the files into DEST as if it were /; LIST becomes an RPM %files list of exactly these.
 
+import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -39,6 +40,7 @@ export function payload(binary = join(root, 'dist/diyc-agent')): readonly Payloa
   const ownUnits = readdirSync(join(root, 'units')).filter((file) => /^diyc-agent.*\.(service|timer)$/.test(file));
   const documents = ['README.md', 'CHANGELOG.md'].filter((file) => existsSync(join(root, file)));
   return [
+    ...completions(binary),
     { path: '/etc/diyc-agent', mode: 0o755, mark: '%dir' },
     { path: '/etc/diyc-agent/cluster.d', mode: 0o755, mark: '%dir' },
     { path: '/usr/bin/diyc-agent', mode: 0o755, source: binary },
@@ -76,6 +78,21 @@ export function payload(binary = join(root, 'dist/diyc-agent')): readonly Payloa
       mark: '%doc',
     },
   ];
+}
+
+/** Printed by the program itself, so that they never lag behind it. */
+function completions(binary: string): readonly PayloadFile[] {
+  const places = {
+    bash: '/usr/share/bash-completion/completions/diyc-agent',
+    fish: '/usr/share/fish/vendor_completions.d/diyc-agent.fish',
+    zsh: '/usr/share/zsh/site-functions/_diyc-agent',
+  };
+  return Object.entries(places).map(([shell, path]) => {
+    const { status, stdout, error } = spawnSync(binary, ['completion', shell], { maxBuffer: 1 << 24 });
+    if (error || status !== 0)
+      throw new Error(`${binary} prints no completion for ${shell}: ${error?.message ?? status}`);
+    return { path, mode: 0o644, content: stdout };
+  });
 }
 
 /** Put the payload below a folder. Existing files there are overwritten, others left alone. */

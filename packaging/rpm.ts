@@ -16,8 +16,8 @@ runProgram(
     ...define('_topdir', topDirectory),
     ...define('diyc_source', repository),
     ...define('diyc_version', packageVersion()),
-    // readable from EL 8 and Fedora 31 on, as is the binary inside; four times quicker than xz, and 5 % larger
-    ...define('_binary_payload', 'w15.zstdio'),
+    // readable from EL 8 and Fedora 31 on; measured: 4 s and 48.3 MB, level 15 takes 30 s for 1 % less
+    ...define('_binary_payload', 'w10.zstdio'),
     // rpm knows only its own database, which on a Debian build host is empty
     '--nodeps',
     join(repository, 'rpm.spec'),

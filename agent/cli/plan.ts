@@ -2,7 +2,7 @@
 
 import { components } from '../components/registry.ts';
 import { makePlan } from '../converge/prepare.ts';
-import { isEmpty } from '../model/plan.ts';
+import { isEmpty, splitForRoot } from '../model/plan.ts';
 import { describeStep, fileSteps } from '../model/step.ts';
 import { planText } from '../render/plan-text.ts';
 import type { Verb } from './command.ts';
@@ -30,6 +30,8 @@ export const plan: Verb = {
           };
           const { plan: planned } = await makePlan(host, request);
           const { isLive } = host.machine;
+          // Below --root what needs the running host stays to be done for good, so it does not count.
+          const isPending = isLive ? !isEmpty(planned) : splitForRoot(planned).applicable.length > 0;
           if (global.json) {
             const steps = planned.steps.map((step) => ({
               kind: step.kind,
@@ -51,7 +53,7 @@ export const plan: Verb = {
             }));
             const { waitingFor, restartPending } = planned;
             out(
-              `${JSON.stringify({ schema: 1, node: node.node.name, pending: steps.length > 0, steps, waitingFor, restartPending })}\n`,
+              `${JSON.stringify({ schema: 1, node: node.node.name, pending: isPending, steps, waitingFor, restartPending })}\n`,
             );
           } else {
             out(
@@ -59,7 +61,7 @@ export const plan: Verb = {
             );
             out(planText(planned, { isLive, withDiff: options['diff'] !== false }));
           }
-          return isEmpty(planned) ? 0 : changesPending;
+          return isPending ? changesPending : 0;
         }),
       );
   },

@@ -89,12 +89,10 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
 /** Global options are understood before and after the verb. */
 function configureAll(program: Command): void {
   const visit = (command: Command): void => {
-    command
-      .exitOverride()
-      .configureOutput({
-        writeOut: program.configureOutput().writeOut ?? (() => undefined),
-        writeErr: () => undefined,
-      });
+    command.exitOverride().configureOutput({
+      writeOut: program.configureOutput().writeOut ?? (() => undefined),
+      writeErr: () => undefined,
+    });
     for (const child of command.commands) {
       for (const option of program.options.filter((o) => o.long !== '--version')) child.addOption(option);
       visit(child);

@@ -34,7 +34,12 @@ export async function reportOf(
 
 /** When the last condition changed: since then the summary can have been what it is. */
 function newestSince(conditions: readonly Condition[]): string | null {
-  return conditions.map((c) => c.since ?? '').reduce((newest, since) => (since > newest ? since : newest), '') || null;
+  return (
+    conditions
+      .flatMap((c) => c.since ?? [])
+      .sort()
+      .at(-1) ?? null
+  );
 }
 
 /** The report of a host that could not find out who it is, or whose cluster file is invalid. */

@@ -4,6 +4,7 @@ import type { Diagnostic } from '../model/diagnostic.ts';
 import {
   alignDown,
   containsAddress,
+  defaultSubnetLen,
   formatAddress,
   formatNetwork,
   hasHostBits,
@@ -29,15 +30,6 @@ import { reservedNetworks } from './reserved-networks.ts';
 /** flannel refuses longer prefixes: there must be room for four subnets of two hosts. */
 const maxNetworkPrefix = 28;
 const maxSubnetLen = 30;
-
-/**
- * The prefix length of each node's subnet when the file does not say it.
- *
- * @see flannel's pkg/subnet/config.go: 24 for networks up to /22, else two more than the network's
- */
-export function defaultSubnetLen(networkPrefix: number): number {
-  return networkPrefix <= 22 ? 24 : networkPrefix + 2;
-}
 
 /** The network itself, the size of the subnets, the range of the subnets, and whether every node gets one. */
 export function checkFlannel(tree: LocatedMapping): Diagnostic[] {

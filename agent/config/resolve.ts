@@ -3,12 +3,11 @@
 import type { ClusterConfig, ClusterFile, FlannelBackend } from '../model/cluster-config.ts';
 import { clusterSchema } from '../model/cluster-schema.ts';
 import { type Diagnostic, hasErrors } from '../model/diagnostic.ts';
-import { parseNetwork } from '../model/network-address.ts';
+import { defaultSubnetLen, parseNetwork } from '../model/network-address.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type ClusterDocument, documentDirectories, orderDocuments } from './documents.ts';
 import { defaults } from './draft.ts';
 import { defaultMembers } from './etcd-checks.ts';
-import { defaultSubnetLen } from './flannel-checks.ts';
 import { type LocatedMapping, toPlain, valueAt } from './located.ts';
 import { mergeTrees, type Origin, originsOf } from './merge.ts';
 import { type ParsedDocument, parseClusterDocument } from './parse.ts';

@@ -1,6 +1,6 @@
 // flannel's network configuration as flannel reads it, so that two texts can be compared by what they mean.
 
-import { parseNetwork } from '../model/network-address.ts';
+import { defaultSubnetLen, parseNetwork } from '../model/network-address.ts';
 
 /**
  * True when flannel would make the same network of both texts. flannel (Go) matches key names without regard to case,
@@ -34,11 +34,6 @@ function meaning(text: string): string | null {
     backend: { ...withoutDefaults(type, backend), type },
     others: withoutZeroes(others),
   });
-}
-
-/** flannel's own rule: 24 for networks of /22 and larger, else four subnets. */
-export function defaultSubnetLen(prefixLength: number): number {
-  return prefixLength <= 22 ? 24 : prefixLength + 2;
 }
 
 /** Options that say what the backend would do anyway. */

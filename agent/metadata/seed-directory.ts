@@ -103,7 +103,7 @@ async function readConfiguredSeedfrom(files: ReadOnlyFiles): Promise<string | nu
  *
  * @throws AgentError `data` when the file speaks of seedfrom and is no YAML
  */
-export function parseConfiguredSeedfrom(text: string, file: string): string | null {
+function parseConfiguredSeedfrom(text: string, file: string): string | null {
   // Most of these files are about something else: not worth a parser.
   if (!text.includes('seedfrom')) return null;
   let value: unknown;

@@ -17,7 +17,7 @@ export const systemHostname: MetadataSource = {
 };
 
 /** The name in /etc/hostname (hostname(5)); null for none, and for the names that mean nobody has chosen one. */
-export function parseHostnameFile(text: string): string | null {
+function parseHostnameFile(text: string): string | null {
   const lines = text.split('\n').map((line) => line.trim());
   const name = lines.find((line) => line !== '' && !line.startsWith('#')) ?? null;
   return name === null || /^localhost(?:\.|$)/.test(name) || name === '(none)' ? null : name;

@@ -27,13 +27,16 @@ export type UserData =
  */
 export async function readUserData(files: ReadOnlyFiles, seedDirectories: readonly AbsolutePath[]): Promise<UserData> {
   const written = await readOutcome(files, under(instanceDirectory, 'user-data.txt'));
-  if (written.kind === 'found' && isCloudConfig(written.text)) return written;
+  if (isCloudConfig(written)) return written;
   const merged = await readOutcome(files, under(instanceDirectory, 'cloud-config.txt'));
   if (merged.kind === 'found') return merged;
-  for (const outcome of [written, merged]) if (outcome.kind !== 'absent') return outcome;
+  for (const outcome of [written, merged]) if (outcome.kind === 'unreadable') return outcome;
+  // A script, or an archive of which nothing was merged: then there is no cloud-config.
+  if (written.kind === 'found') return { kind: 'absent' };
   for (const directory of seedDirectories) {
     const seeded = await readOutcome(files, under(directory, 'user-data'));
-    if (seeded.kind !== 'absent') return seeded;
+    if (seeded.kind !== 'absent')
+      return seeded.kind === 'unreadable' || isCloudConfig(seeded) ? seeded : { kind: 'absent' };
   }
   return { kind: 'absent' };
 }
@@ -56,8 +59,8 @@ export async function readSeedClusterFile(
 }
 
 /** True for one plain document; a template's first line comes before the mark (`## template: jinja`). */
-function isCloudConfig(text: string): boolean {
-  return /^(?:## template:[^\n]*\n)?#cloud-config\s/.test(`${text}\n`);
+function isCloudConfig(userData: UserData): boolean {
+  return userData.kind === 'found' && /^(?:## template:[^\n]*\n)?#cloud-config\s/.test(`${userData.text}\n`);
 }
 
 async function readOutcome(files: ReadOnlyFiles, file: AbsolutePath): Promise<UserData> {

@@ -63,3 +63,12 @@ export function containsAddress(network: Network, address: number): boolean {
 export function overlap(a: Network, b: Network): boolean {
   return containsAddress(a, b.base) || containsAddress(b, a.base);
 }
+
+/**
+ * The prefix length of each node's subnet when the file does not say it.
+ *
+ * @see flannel's pkg/subnet/config.go: 24 for networks up to /22, else two more than the network's
+ */
+export function defaultSubnetLen(networkPrefix: number): number {
+  return networkPrefix <= 22 ? 24 : networkPrefix + 2;
+}

@@ -42,13 +42,15 @@ export function identify(config: ClusterConfig, facts: HostFacts, hardwareId: st
   const node = config.nodes.find((n) => n.name === facts.name);
   if (node === undefined) {
     const known = config.nodes.map((n) => n.name);
-    const nearest = nearestName(facts.name, known);
+    const inOtherCase = known.find((n) => n.toLowerCase() === facts.name.toLowerCase());
+    const nearest = inOtherCase ?? nearestName(facts.name, known);
     throw new AgentError(
       'data',
       `this host is called "${facts.name}" (${facts.source}), and cluster "${config.cluster}" has no node of that name; its nodes are ${known.join(', ')}`,
       {
         hint:
           (nearest === null ? '' : `did you mean "${nearest}"? `) +
+          (inOtherCase === undefined ? '' : 'names are compared letter by letter, capitals included; ') +
           `correct local-hostname in the host's meta-data, or add "${facts.name}" with its address under nodes: in the cluster file`,
       },
     );

@@ -4,7 +4,7 @@ import type { StatusReport } from '../model/readiness.ts';
 
 /** Text for node_exporter's textfile collector: conditions as 1 (True), 0 (False) or -1 (Unknown). */
 export function renderMetrics(report: StatusReport): string {
-  const node = escape(report.node ?? '');
+  const node = labelValue(report.node ?? '');
   const value = { True: 1, False: 0, Unknown: -1 } as const;
   return [
     '# HELP diyc_ready Whether every condition of this node is met.',
@@ -15,11 +15,11 @@ export function renderMetrics(report: StatusReport): string {
     ...report.conditions.map((c) => `diyc_condition{node="${node}",type="${c.type}"} ${value[c.status]}`),
     '# HELP diyc_agent_info Version of the agent that wrote this.',
     '# TYPE diyc_agent_info gauge',
-    `diyc_agent_info{version="${escape(report.agent)}"} 1`,
+    `diyc_agent_info{version="${labelValue(report.agent)}"} 1`,
     '',
   ].join('\n');
 }
 
-function escape(text: string): string {
+function labelValue(text: string): string {
   return text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n');
 }

@@ -1,7 +1,7 @@
 // A plan as text: what `plan` prints and what tests compare.
 
 import { createTwoFilesPatch } from 'diff';
-import type { Plan } from '../model/plan.ts';
+import { type Plan, splitForRoot } from '../model/plan.ts';
 import { describeStep, fileSteps, type Step } from '../model/step.ts';
 
 export interface PlanTextOptions {
@@ -14,7 +14,8 @@ export interface PlanTextOptions {
 /** Steps in order with their reasons, per-file differences, then what is waited for and what needs a restart. */
 export function planText(plan: Plan, options: PlanTextOptions): string {
   const parts: string[] = [];
-  if (plan.steps.length === 0) parts.push('nothing to do: this host is as the cluster file says\n');
+  const pending = options.isLive ? plan.steps : splitForRoot(plan).applicable;
+  if (pending.length === 0) parts.push('nothing to do: everything is as the cluster file says\n');
   for (const [index, step] of plan.steps.entries()) {
     const deferred = !options.isLive && !fileSteps.has(step.kind) ? ' [left for the running host]' : '';
     parts.push(

@@ -28,6 +28,8 @@ async function copyAgentAndUnits(payload: Payload, root: string): Promise<void> 
   await chmod(join(root, 'usr/bin/diyc-agent'), 0o755);
   if (!(await isThere(payload.unitsDir))) return;
   for (const name of await readdir(payload.unitsDir)) {
+    // the other units there are what the agent brings to hosts whose packages have none: its job, not the package's
+    if (!name.includes('diyc-agent')) continue;
     const place = /\.preset$/.test(name)
       ? 'usr/lib/systemd/system-preset'
       : /\.(service|timer|target|path|socket)$/.test(name)

@@ -8,7 +8,8 @@ import { randomTexts } from '../../support/random-text.ts';
 import { refusal } from '../../support/refusal.ts';
 
 const file = '/run/cloud-init/instance-data.json';
-const fixture = (name: string): string => readFileSync(new URL(`../../fixtures/metadata/${name}`, import.meta.url), 'utf8');
+const fixture = (name: string): string =>
+  readFileSync(new URL(`../../fixtures/metadata/${name}`, import.meta.url), 'utf8');
 const parse = (value: unknown) => parseInstanceData(JSON.stringify(value), file);
 
 test('reads name, id and seed of a NoCloud host', () => {
@@ -30,12 +31,17 @@ test('reads the hyphenated keys of 17.2', () => {
 
 describe('v1.local_hostname', () => {
   test('is no proof on NoCloud: it may be the hostname of the system', () => {
-    const facts = parse({ ds: { meta_data: { 'instance-id': 'i' } }, v1: { platform: 'nocloud', local_hostname: 'old' } });
+    const facts = parse({
+      ds: { meta_data: { 'instance-id': 'i' } },
+      v1: { platform: 'nocloud', local_hostname: 'old' },
+    });
     expect(facts).toMatchObject({ localHostname: null, instanceId: 'i' });
   });
   test('is believed where a raw answer of another datasource agrees with it', () => {
     const v1 = { platform: 'gce', local_hostname: 'a1', instance_id: '42' };
-    expect(parse({ ds: { 'local-hostname': 'a1.c.project.internal' }, v1 })?.localHostname).toBe('a1.c.project.internal');
+    expect(parse({ ds: { 'local-hostname': 'a1.c.project.internal' }, v1 })?.localHostname).toBe(
+      'a1.c.project.internal',
+    );
     expect(parse({ ds: { metadata: { hostname: 'a1' } }, v1 })?.localHostname).toBe('a1');
     expect(parse({ ds: { hostname: 'b1' }, v1 })?.localHostname).toBeNull();
     expect(parse({ ds: { hostname: 'a11' }, v1 })?.localHostname).toBeNull();
@@ -47,7 +53,8 @@ test('cloud-init without a datasource is no source', () => {
 });
 
 describe('a value that is no name is refused', () => {
-  const withName = (value: unknown, more: object = {}) => parse({ ds: { meta_data: { 'local-hostname': value } }, v1: {}, ...more });
+  const withName = (value: unknown, more: object = {}) =>
+    parse({ ds: { meta_data: { 'local-hostname': value } }, v1: {}, ...more });
   test('redacted', async () => {
     const error = await refusal(() => withName('redacted for non-root user'));
     expect([error.kind, error.message]).toEqual(['data', expect.stringContaining('redacted')]);
@@ -84,7 +91,22 @@ test('the seed is the last directory that cloud-init found', () => {
 });
 
 test('random documents give a value or an AgentError, nothing else', () => {
-  const pieces = ['{', '}', '[', ']', ':', ',', '"ds"', '"v1"', '"meta_data"', '"local-hostname"', '"a1"', '1', 'null', 'true'];
+  const pieces = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    ',',
+    '"ds"',
+    '"v1"',
+    '"meta_data"',
+    '"local-hostname"',
+    '"a1"',
+    '1',
+    'null',
+    'true',
+  ];
   const bodies = randomTexts(1500, 2, pieces);
   const values = [1, null, [], 'x', { a: 1 }, [[]], true].flatMap((v) => [
     JSON.stringify({ ds: v, v1: v, base64_encoded_keys: v }),

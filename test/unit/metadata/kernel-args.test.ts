@@ -73,5 +73,6 @@ test('a stray byte elsewhere on the line does no harm', async () => {
 });
 
 test('random lines never fail', () => {
-  for (const line of randomTexts(3000, 3, ['ds=nocloud', ';', '=', ' ', '"', 'h', 's', '\\;', '\0', 'ci.ds=', '%s'])) parse(line);
+  for (const line of randomTexts(3000, 3, ['ds=nocloud', ';', '=', ' ', '"', 'h', 's', '\\;', '\0', 'ci.ds=', '%s']))
+    parse(line);
 });

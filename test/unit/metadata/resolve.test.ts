@@ -10,7 +10,10 @@ import { refusal } from '../../support/refusal.ts';
 
 const instanceFile = '/run/cloud-init/instance-data.json';
 const instance = (meta: object) =>
-  JSON.stringify({ ds: { meta_data: meta }, v1: { platform: 'nocloud', instance_id: 'iid-1', local_hostname: 'system' } });
+  JSON.stringify({
+    ds: { meta_data: meta },
+    v1: { platform: 'nocloud', instance_id: 'iid-1', local_hostname: 'system' },
+  });
 const resolve = (tree: MemoryTree) => resolveHostFacts(memoryFiles(tree));
 const named = (name: string): string => `instance-id: iid-${name}\nlocal-hostname: ${name}\n`;
 
@@ -57,7 +60,7 @@ describe('order', () => {
   }
 
   test("cloud-init's own seed wins over the directory that seedfrom names, and that over the kickstart's", async () => {
-    const tree = { ...without(instanceFile), '/proc/cmdline': 'ds=nocloud;s=/srv/seed/\n' };
+    const tree: MemoryTree = { ...without(instanceFile), '/proc/cmdline': 'ds=nocloud;s=/srv/seed/\n' };
     expect((await resolve(tree)).name).toBe('by-seed');
     const { '/var/lib/cloud/seed/nocloud/meta-data': _, ...rest } = tree;
     expect((await resolve(rest)).name).toBe('by-seedfrom');
@@ -87,7 +90,9 @@ describe('seedfrom', () => {
     expect((await resolve(tree)).name).toBe('two');
   });
   test('a garbled configuration that speaks of seedfrom is refused', async () => {
-    const error = await refusal(() => resolve({ '/etc/cloud/cloud.cfg.d/10.cfg': 'datasource: {NoCloud: {seedfrom: "/x\n' }));
+    const error = await refusal(() =>
+      resolve({ '/etc/cloud/cloud.cfg.d/10.cfg': 'datasource: {NoCloud: {seedfrom: "/x\n' }),
+    );
     expect([error.kind, error.message]).toEqual(['data', expect.stringContaining('/etc/cloud/cloud.cfg.d/10.cfg')]);
   });
   test('a remote one is named in the refusal', async () => {
@@ -139,6 +144,8 @@ describe('never a silent guess', () => {
       const facts = await resolve({ '/var/cloud-init/meta-data': `local-hostname: "${name}"\n` });
       expect((await refusal(() => identify(config, facts, null))).kind).toBe('data');
     }
+    const capital = await resolve({ '/var/cloud-init/meta-data': named('A1') });
+    expect((await refusal(() => identify(config, capital, null))).hint).toContain('capitals included');
     const facts = await resolve({ '/var/cloud-init/meta-data': named('a2') });
     expect(identify(config, facts, null).address).toBe('192.168.99.52');
   });
@@ -157,7 +164,9 @@ describe('instance id', () => {
   test('of what cloud-init last settled on, where no source has one', async () => {
     const seed = { '/var/cloud-init/meta-data': 'local-hostname: a1\n' };
     expect((await resolve({ ...seed, '/var/lib/cloud/data/instance-id': 'iid-9\n' })).instanceId).toBe('iid-9');
-    expect((await resolve({ ...seed, '/var/lib/cloud/instance': { link: '/var/lib/cloud/instances/iid_8' } })).instanceId).toBe('iid_8');
+    expect(
+      (await resolve({ ...seed, '/var/lib/cloud/instance': { link: '/var/lib/cloud/instances/iid_8' } })).instanceId,
+    ).toBe('iid_8');
     expect((await resolve(seed)).instanceId).toBeNull();
   });
 });

@@ -30,8 +30,17 @@ test("is the seed's, where cloud-init has not run", async () => {
   expect(await read({})).toEqual({ kind: 'absent' });
 });
 
+test('a script of which nothing was merged is no cloud-config', async () => {
+  expect(await read({ ...link, [`${at}/user-data.txt`]: '#!/bin/sh\n' })).toEqual({ kind: 'absent' });
+  expect(await read({ '/var/cloud-init/user-data': '#!/bin/sh\n' })).toEqual({ kind: 'absent' });
+});
+
 test('that only root may read is an outcome, not a failure', async () => {
-  const tree = { ...link, [`${at}/user-data.txt`]: { denied: true }, [`${at}/cloud-config.txt`]: { denied: true } } as const;
+  const tree = {
+    ...link,
+    [`${at}/user-data.txt`]: { denied: true },
+    [`${at}/cloud-config.txt`]: { denied: true },
+  } as const;
   expect(await read(tree)).toMatchObject({ kind: 'unreadable', file: '/var/lib/cloud/instance/user-data.txt' });
 });
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'bun:test';
 import { resolvePlainScalar } from '../../../agent/metadata/yaml-scalars.ts';
-import answers from '../../fixtures/metadata/pyyaml-scalars.json';
+import answers from '../../fixtures/metadata/pyyaml-scalars.json' with { type: 'json' };
 
 test('every scalar that PyYAML was asked about has the type and the str() that PyYAML gave it', () => {
   const expected = Object.entries(answers);
