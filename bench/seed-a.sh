@@ -56,7 +56,7 @@ put "$root/etc/systemd/network/50-diyc-agent-flannel.link" <<END
 [Match]
 OriginalName=flannel*
 END
-put "$root/etc/systemd/system/docker.service.d/diyc-agent.conf" <<END
+put "$root/etc/systemd/system/docker.service.d/zz-diyc-agent.conf" <<END
 [Unit]
 After=flanneld.service
 END

@@ -4,6 +4,7 @@
 // sources (`bun test`) run on what the libraries do by themselves. test/gates/generated.test.ts compares the two.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import standaloneCode from 'ajv/dist/standalone/index.js';
@@ -58,14 +59,16 @@ function etcdServiceTable(): string {
     .flatMap((space) => (space instanceof protobuf.Namespace ? space.nestedArray : []))
     .filter((thing) => thing instanceof protobuf.Service);
   if (services.length === 0) throw new Error(`no service found in ${etcdProto}: did etcd3 move its definitions?`);
+  const known = loadedMethods();
   const entries = services.map((service) => {
     const name = service.fullName.slice(1);
     const methods = service.methodsArray.map((method) => {
       const { resolvedRequestType: request, resolvedResponseType: response } = method;
       if (!request || !response) throw new Error(`${method.fullName} has a type that is not defined`);
-      const streams = `${method.requestStream === true}, ${method.responseStream === true}`;
+      const { path, originalName, requestStream, responseStream } = known(name, method.name);
+      const facts = `'${path}', '${originalName}', ${requestStream}, ${responseStream}`;
       const types = `messages${request.fullName}, messages${response.fullName}`;
-      return `    ${method.name}: method('/${name}/${method.name}', '${lowerFirst(method.name)}', ${streams}, ${types}),`;
+      return `    ${method.name}: method(${facts}, ${types}),`;
     });
     return `  '${name}': {\n${methods.join('\n')}\n  },`;
   });
@@ -85,8 +88,23 @@ ${entries.join('\n')}
 `;
 }
 
-function lowerFirst(name: string): string {
-  return name.charAt(0).toLowerCase() + name.slice(1);
+interface KnownMethod {
+  readonly path: string;
+  readonly originalName: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+/** What the loader itself says of a method: its rule for `originalName` (HashKV is hashKv) is not worth a second home. */
+function loadedMethods(): (service: string, method: string) => KnownMethod {
+  // the loader that etcd3 resolves, which need not be the one at the top of node_modules
+  const loader = createRequire(etcdProto)('@grpc/proto-loader');
+  const definition = loader.loadSync(etcdProto, { keepCase: true });
+  return (service, method) => {
+    const known: KnownMethod | undefined = definition[service]?.[method];
+    if (known === undefined) throw new Error(`@grpc/proto-loader does not know ${service}.${method}`);
+    return known;
+  };
 }
 
 /** What takes the place of agent/config/validator.ts in the binary: same export, nothing to compile. */

@@ -30,7 +30,11 @@ export async function runConverge(context: CommandContext, how: ConvergeVerb): P
     restart: how.restart,
     mayReboot: how.mayReboot,
   };
-  const outcome = await converge(host, request, reporter, { verb: how.verb, deadlineMs: how.deadlineMs });
+  const outcome = await converge(host, request, reporter, {
+    verb: how.verb,
+    deadlineMs: how.deadlineMs,
+    signal: context.signal,
+  });
   if (outcome.plan.restartPending.length > 0)
     reporter.emit({ event: 'restart.pending', units: outcome.plan.restartPending });
   for (const { message, hint } of outcome.plan.waitingFor)

@@ -28,13 +28,13 @@ export const join: Verb = {
       .summary("create flannel's configuration in etcd if it is absent; waits for etcd")
       .option('--deadline <duration>', 'give up after this long; the unit then tries again', longWait)
       .action(
-        run(async ({ host, reporter, options: global }, options) => {
+        run(async ({ host, reporter, options: global, signal }, options) => {
           requireRoot(host, global.root, 'join seed');
           const { config, node, layout } = await gather(host, reporter, configFile(global.config));
           const secret = await backendSecret(host, config);
           const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
           const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
-          await seedFlannel(host, reporter, { config, node, api: layout.flannel.etcdApi, wanted, deadlineMs });
+          await seedFlannel(host, reporter, { config, node, api: layout.flannel.etcdApi, wanted, deadlineMs, signal });
           return 0;
         }),
       );
@@ -57,7 +57,7 @@ export const join: Verb = {
       .summary("write docker's network options from flannel's lease; waits for the lease")
       .option('--deadline <duration>', 'give up after this long; the unit then tries again', longWait)
       .action(
-        run(async ({ host, reporter, options: global }, options) => {
+        run(async ({ host, reporter, options: global, signal }, options) => {
           requireRoot(host, global.root, 'join bridge');
           const { config } = await gather(host, reporter, configFile(global.config));
           const text = await host.programs.versionText('dockerd', (await findDockerd(host)) ?? dockerProgram);
@@ -69,6 +69,7 @@ export const join: Verb = {
                 ?.split('.')
                 .map(Number) ?? null,
             deadlineMs,
+            signal,
           });
           return 0;
         }),

@@ -33,7 +33,7 @@ export const wait: Verb = {
             const ready = await waitFor(
               withoutTrace(context),
               context.reporter,
-              { owner: 'wait', deadlineMs, repeatMs: 10_000 },
+              { owner: 'wait', deadlineMs, repeatMs: 10_000, signal: context.signal },
               () => look(fleet, count),
             );
             if (context.options.json) context.out(`${JSON.stringify({ schema: 1, ready })}\n`);

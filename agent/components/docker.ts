@@ -8,11 +8,13 @@ import type { ReadOnlyHost } from '../ports/host.ts';
 import { renderDockerDropIn } from '../render/docker.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { parseLease } from '../render/flannel.ts';
-import { enableWishes } from './enable.ts';
+import { enableWishes, startWishes } from './enable.ts';
 import { readWait } from './flannel.ts';
-import { unitCondition } from './unit-condition.ts';
+import { masked, unitCondition } from './unit-condition.ts';
 
 const unit = 'docker.service';
+/** The last of all drop-ins by name: an operator's own ExecStart, from override.conf say, is in ours with a word added. */
+const dropInName = 'zz-diyc-agent.conf';
 
 export const docker: Component = {
   name: 'docker',
@@ -20,7 +22,7 @@ export const docker: Component = {
   desire(context: NodeContext): ComponentSpec {
     const { config, layout } = context;
     const at = layout.docker;
-    const dropIn = under(systemUnits, `${unit}.d`, 'diyc-agent.conf');
+    const dropIn = under(systemUnits, `${unit}.d`, dropInName);
     const held = config.declaresStorage;
     const wishes: Wish[] = [
       {
@@ -44,16 +46,10 @@ export const docker: Component = {
     ];
     if (at.installation !== 'absent') {
       wishes.push(...enableWishes('docker', unit, at.unit));
-      if (!held)
-        wishes.push({
-          kind: 'unit',
-          component: 'docker',
-          unit,
-          readsFiles: [dropIn],
-          why: 'every node runs containers',
-        });
+      if (!held) wishes.push(...startWishes('docker', unit, at.unit, [dropIn], 'every node runs containers'));
     }
-    return { component: 'docker', wishes, waitingFor: [...missing(context), ...storage(context)] };
+    const waitingFor = [...missing(context), ...masked('DockerRunning', at.unit), ...storage(context)];
+    return { component: 'docker', wishes, waitingFor };
   },
 
   async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {

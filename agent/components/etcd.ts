@@ -9,8 +9,8 @@ import type { Component, NodeContext, UnitTable } from '../ports/component.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import { etcdDataDirectory, renderEtcdDropIn, renderEtcdEnvironment } from '../render/etcd.ts';
 import { renderEtcdUnit } from '../render/own-units.ts';
-import { enableWishes } from './enable.ts';
-import { unitCondition } from './unit-condition.ts';
+import { enableWishes, startWishes } from './enable.ts';
+import { masked, unitCondition } from './unit-condition.ts';
 
 const unit = 'etcd.service';
 const healthDeadlineMs = 1500;
@@ -46,7 +46,7 @@ export const etcd: Component = {
         kind: 'file',
         component: 'etcd',
         path: dropIn,
-        content: renderEtcdDropIn(),
+        content: renderEtcdDropIn(at.unitReadsNoEnvironmentFile === true ? at.environmentFile : null),
         mode: 0o644,
         owner: null,
         why: 'etcd is ready only with a quorum, so its start must not time out',
@@ -64,15 +64,12 @@ export const etcd: Component = {
       });
     }
     if (at.installation !== 'absent') {
-      wishes.push(...enableWishes('etcd', unit, at.unit), {
-        kind: 'unit',
-        component: 'etcd',
-        unit,
-        readsFiles: [at.environmentFile, dropIn, ownUnit],
-        why: 'this node is a member',
-      });
+      wishes.push(
+        ...enableWishes('etcd', unit, at.unit),
+        ...startWishes('etcd', unit, at.unit, [at.environmentFile, dropIn, ownUnit], 'this node is a member'),
+      );
     }
-    return { component: 'etcd', wishes, waitingFor: missing(at) };
+    return { component: 'etcd', wishes, waitingFor: [...missing(at), ...masked('EtcdRunning', at.unit)] };
   },
 
   async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {

@@ -20,8 +20,8 @@ import {
 } from '../render/flannel.ts';
 import { backendRule } from '../render/flannel-backends/registry.ts';
 import { renderFlannelUnit } from '../render/own-units.ts';
-import { enableWishes } from './enable.ts';
-import { unitCondition } from './unit-condition.ts';
+import { enableWishes, startWishes } from './enable.ts';
+import { masked, unitCondition } from './unit-condition.ts';
 
 const unit = 'flanneld.service';
 
@@ -37,12 +37,12 @@ export const flannel: Component = {
     const wishes: Wish[] = [
       file(
         at.environmentFile,
-        renderFlannelEnvironment(config, node, at.installation),
+        renderFlannelEnvironment(config, node, at),
         `flanneld finds etcd, its keys and the interface of ${node.address}`,
       ),
       file(
         dropIn,
-        renderFlannelDropIn(context.agentProgram),
+        renderFlannelDropIn(context.agentProgram, at.unitReadsNoEnvironmentFile === true ? at.environmentFile : null),
         'the network configuration is in etcd before flanneld looks for it',
       ),
       file(
@@ -89,15 +89,18 @@ export const flannel: Component = {
       );
     }
     if (at.installation !== 'absent') {
-      wishes.push(...enableWishes('flannel', unit, at.unit), {
-        kind: 'unit',
-        component: 'flannel',
-        unit,
-        readsFiles: [at.environmentFile, dropIn, ownUnit],
-        why: 'every node has a subnet of the overlay',
-      });
+      wishes.push(
+        ...enableWishes('flannel', unit, at.unit),
+        ...startWishes(
+          'flannel',
+          unit,
+          at.unit,
+          [at.environmentFile, dropIn, ownUnit],
+          'every node has a subnet of the overlay',
+        ),
+      );
     }
-    return { component: 'flannel', wishes, waitingFor: missing(at) };
+    return { component: 'flannel', wishes, waitingFor: [...missing(at), ...masked('FlannelRunning', at.unit)] };
   },
 
   async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {
@@ -108,8 +111,10 @@ export const flannel: Component = {
       host.files.readText(seedFile),
       host.files.readText(flannelSubnetFile),
     ]);
+    // A file that a killed wait left behind says nothing about a unit that is not starting.
+    const isStarting = units.get(unit)?.active === 'activating';
     return [
-      seedCondition(seed, waiting),
+      seedCondition(seed, isStarting ? waiting : null),
       unitCondition('FlannelRunning', unit, units, waiting),
       leaseCondition(lease, context, units.get(unit)?.active === 'active'),
     ];

@@ -1,6 +1,7 @@
 // What systemd says of a unit, as a condition: the same words for etcd, flanneld and docker.
 
 import type { Condition, ConditionType } from '../model/condition.ts';
+import type { InstalledUnit } from '../model/layout.ts';
 import type { UnitTable } from '../ports/component.ts';
 
 /**
@@ -72,4 +73,19 @@ export function unitCondition(type: ConditionType, unit: string, units: UnitTabl
     hint: `systemctl start ${unit}`,
     severity: 'failed',
   };
+}
+
+/** A masked unit cannot be started by anybody: that is somebody's decision, to be taken back by a person. */
+export function masked(type: ConditionType, unit: InstalledUnit | null): Condition[] {
+  if (unit?.maskedBy === undefined) return [];
+  return [
+    {
+      type,
+      status: 'False',
+      reason: 'UnitMasked',
+      message: `${unit.name} is masked by ${unit.maskedBy}, so it cannot start`,
+      hint: `systemctl unmask ${unit.name}, then diyc-agent apply`,
+      severity: 'failed',
+    },
+  ];
 }

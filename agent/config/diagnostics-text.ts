@@ -20,7 +20,7 @@ export function diagnosticsText(
 }
 
 /** One diagnostic: place, severity and message; the line with a caret, if it is given; path and value; remedy. */
-export function diagnosticText(d: Diagnostic, line: string | null = null): string {
+function diagnosticText(d: Diagnostic, line: string | null = null): string {
   const found = d.value === null ? `  at:     ${d.path}` : `  found:  ${d.path === '' ? '' : `${d.path}: `}${d.value}`;
   const lines = [
     `${place(d)}: ${d.severity}: ${d.message} [${d.rule}]`,

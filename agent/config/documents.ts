@@ -96,7 +96,7 @@ function isMasked(document: ClusterDocument, all: readonly ClusterDocument[]): b
 }
 
 /** Whether a file of this name in cluster.d is read: `*.yaml`, hidden files left out. */
-export function isDropInName(name: string): boolean {
+function isDropInName(name: string): boolean {
   return name.endsWith('.yaml') && !name.startsWith('.');
 }
 

@@ -31,7 +31,7 @@ export function finding(f: Finding): Diagnostic {
 }
 
 /** A value as it may be printed: shortened, on one line, secrets replaced by a placeholder. */
-export function printable(value: string, path: KeyPath): string {
+function printable(value: string, path: KeyPath): string {
   if (holdsSecret(path)) return '[secret]';
   const withoutPasswords = value.replace(/\/\/[^/\s]*@/g, '//[secret]@');
   const escaped = JSON.stringify(withoutPasswords).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\');

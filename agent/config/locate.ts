@@ -1,6 +1,17 @@
 // YAML nodes to located values: every value keeps its place, keys become text, aliases are written out within bounds.
 
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Scalar, visit } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  type LineCounter,
+  type Scalar,
+} from 'yaml';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { finding } from './findings.ts';
 import type { KeyPath, Located, LocatedEntry, LocatedMapping, LocatedScalar, Place } from './located.ts';
@@ -66,12 +77,22 @@ export function placeOf(conversion: Omit<Conversion, 'document' | 'readBy11'>, o
 
 function anchorsOf(document: Document.Parsed): ReadonlyMap<string, readonly YamlNode[]> {
   const anchors = new Map<string, YamlNode[]>();
-  visit(document, {
-    Value(_key, node) {
-      if (node.anchor !== undefined) anchors.set(node.anchor, [...(anchors.get(node.anchor) ?? []), node]);
-    },
-  });
+  // Not by yaml's visit: it calls itself, and copies its path at each level.
+  const pending: unknown[] = [document.contents];
+  while (pending.length > 0) {
+    const node = pending.pop();
+    if (isPair(node)) pending.push(node.value, node.key);
+    if (isCollection(node)) for (const item of node.items) pending.push(item);
+    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) {
+      anchors.set(node.anchor, [...(anchors.get(node.anchor) ?? []), node]);
+    }
+  }
+  for (const nodes of anchors.values()) nodes.sort((a, b) => offsetOf(a) - offsetOf(b));
   return anchors;
+}
+
+function offsetOf(node: YamlNode): number {
+  return node.range?.[0] ?? 0;
 }
 
 function locatedValue(walk: Walk, node: unknown, spot: Spot): Located {
@@ -120,8 +141,8 @@ function isExhausted(walk: Walk, spot: Spot, at: Place): boolean {
 }
 
 function aliasValue(walk: Walk, alias: Alias, spot: Spot): Located {
-  const offset = alias.range?.[0] ?? 0;
-  const target = walk.anchors.get(alias.source)?.findLast((node) => (node.range?.[0] ?? 0) < offset);
+  const offset = offsetOf(alias);
+  const target = walk.anchors.get(alias.source)?.findLast((node) => offsetOf(node) < offset);
   if (target === undefined) {
     walk.findings.push(
       finding({

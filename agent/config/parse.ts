@@ -6,7 +6,7 @@ import type { ClusterDocument } from './documents.ts';
 import { described, finding } from './findings.ts';
 import { locate, placeOf } from './locate.ts';
 import type { Located, LocatedMapping, Place } from './located.ts';
-import { isCloudConfig, isTemplate, mentionsKey, userDataKey } from './user-data.ts';
+import { hasKeyLine, isCloudConfig, isTemplate, mentionsKey, userDataKey } from './user-data.ts';
 import { isHarmless, yamlFault } from './yaml-faults.ts';
 
 /** A thousand nodes with metadata are about 100 KiB. */
@@ -39,7 +39,7 @@ function parseFile(source: ClusterDocument): ParsedDocument {
   if (refused !== null) return { kind: 'broken', diagnostics: [refused] };
   const reading = readYaml(source, '');
   const faults = [...reading.document.errors, ...reading.document.warnings];
-  const diagnostics = [...faults.map((fault) => describeFault(reading, fault)), ...versionFault(reading)];
+  const diagnostics = [...describeFaults(reading, faults), ...versionFault(reading)];
   if (faults.some((fault) => !isHarmless(fault.code))) return { kind: 'broken', diagnostics };
   return asMapping(reading, reading.document.contents, placeOf(reading, 0), diagnostics);
 }
@@ -55,14 +55,15 @@ function parseUserData(source: ClusterDocument): ParsedDocument {
   if (pair === undefined || !isScalar(pair.key)) return unreadableUserData(source, reading);
   const key = startOf(pair.key) ?? 0;
   const end = startOf(pairs[pairs.indexOf(pair) + 1]?.key) ?? source.text.length;
+  const template = templateFault(source, reading, key, end);
+  if (template !== null) return { kind: 'broken', diagnostics: [template] };
   // Other keys are cloud-init's own: it has its tags and its own way with duplicates.
   const faults = [...reading.document.errors, ...reading.document.warnings].filter(
     (fault) => fault.pos[0] >= key && fault.pos[0] < end,
   );
   const diagnostics = [
-    ...faults.map((fault) => describeFault(reading, fault)),
+    ...describeFaults(reading, faults),
     ...(found.length > 1 ? [secondKey(placeOf(reading, key))] : []),
-    ...templateFault(source, reading, key, end),
   ];
   if (faults.some((fault) => !isHarmless(fault.code))) return { kind: 'broken', diagnostics };
   return asMapping(reading, pair.value, placeOf(reading, key), diagnostics);
@@ -74,7 +75,7 @@ function startOf(node: unknown): number | null {
 
 function unreadableUserData(source: ClusterDocument, reading: Reading): ParsedDocument {
   const fault = reading.document.errors[0];
-  if (fault === undefined) return { kind: 'absent' };
+  if (fault === undefined || !hasKeyLine(source.text)) return { kind: 'absent' };
   const described = describeFault(reading, fault);
   const remedy = isTemplate(source.text)
     ? 'the agent does not render templates: give the cluster file as /etc/diyc-agent/cluster.yaml instead'
@@ -92,7 +93,8 @@ function readYaml(source: ClusterDocument, below: string): Reading {
     uniqueKeys: false,
     resolveKnownTags: false,
     merge: false,
-    logLevel: 'silent',
+    // With 'silent', the parser would pass over a second document too.
+    logLevel: 'error',
   });
   return { file: source.file, below, document, lines, readBy11: below === userDataKey };
 }
@@ -126,6 +128,12 @@ function refusedText(source: ClusterDocument, below: string): Diagnostic | null 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const controlCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffd]/;
 
+/** The first faults are told: the later ones of a malformed text are mostly its consequences. */
+function describeFaults(reading: Reading, faults: readonly YAMLError[]): readonly Diagnostic[] {
+  const told = faults.find((fault) => fault.code === 'RESOURCE_EXHAUSTION');
+  return (told === undefined ? faults.slice(0, 10) : [told]).map((fault) => describeFault(reading, fault));
+}
+
 function describeFault(reading: Reading, fault: YAMLError): Diagnostic {
   return finding({ at: placeOf(reading, fault.pos[0]), path: [], value: null, ...yamlFault(fault.code) });
 }
@@ -156,20 +164,18 @@ function secondKey(at: Place): Diagnostic {
   });
 }
 
-function templateFault(source: ClusterDocument, reading: Reading, start: number, end: number): Diagnostic[] {
-  if (!isTemplate(source.text)) return [];
+function templateFault(source: ClusterDocument, reading: Reading, start: number, end: number): Diagnostic | null {
+  if (!isTemplate(source.text)) return null;
   const offset = source.text.slice(start, end).search(/\{\{|\{%/);
-  if (offset < 0) return [];
-  return [
-    finding({
-      at: placeOf(reading, start + offset),
-      path: [],
-      value: null,
-      rule: 'template',
-      message: `a template expression stands below ${userDataKey}, and the agent does not render templates`,
-      remedy: 'write the value out; all nodes share one cluster file, and each finds itself by its name',
-    }),
-  ];
+  if (offset < 0) return null;
+  return finding({
+    at: placeOf(reading, start + offset),
+    path: [],
+    value: null,
+    rule: 'template',
+    message: `a template expression stands below ${userDataKey}, and the agent does not render templates`,
+    remedy: 'write the value out; all nodes share one cluster file, and each finds itself by its name',
+  });
 }
 
 function asMapping(reading: Reading, node: unknown, fallback: Place, before: readonly Diagnostic[]): ParsedDocument {

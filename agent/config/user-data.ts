@@ -22,7 +22,12 @@ function withoutTemplateHeader(text: string): string {
   return text.trimStart().replace(/^##\s*template:[^\n]*\n\s*/i, '');
 }
 
-/** True when some line could be the key; without one, faults of the YAML are cloud-init's to report, not ours. */
+/** True when the key may stand somewhere; most user-data has not even the word, and is not parsed at all. */
 export function mentionsKey(text: string): boolean {
-  return /^(?:---)?[ \t]*[{?]?[ \t]*["']?diyc["']?[ \t]*:/m.test(text);
+  return /\bdiyc["']?[ \t]*:/.test(text);
+}
+
+/** True when a line begins with the key; without one, faults of the YAML are cloud-init's to report, not ours. */
+export function hasKeyLine(text: string): boolean {
+  return /^["']?diyc["']?[ \t]*:/m.test(text);
 }

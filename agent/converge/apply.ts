@@ -14,6 +14,8 @@ export interface ApplyOptions {
   readonly key: RunKey;
   /** Milliseconds the whole run may take; checked before each step, and every step has a deadline of its own. */
   readonly deadlineMs: number;
+  /** Ends the run between two steps; the next one goes on there. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Applied {
@@ -28,7 +30,7 @@ export interface Applied {
  * Apply a plan. Nothing at all is written when it is empty.
  *
  * @throws AgentError the first failure of a step that matters, after it was recorded; what was done before stays done
- * and the next run goes on from there; `tempfail` when the deadline passed between two steps
+ * and the next run goes on from there; `tempfail` when the deadline passed between two steps, and the signal's reason when it fired between two
  */
 export async function apply(
   host: Host,
@@ -55,6 +57,10 @@ export async function apply(
   const failed: { step: Step; error: AgentError }[] = [];
   for (const [index, step] of applicable.entries()) {
     const beganMs = clock.monotonicMs();
+    if (options.signal?.aborted === true) {
+      await recordCommit(files, run, 'failed', done.length, timestamp());
+      options.signal.throwIfAborted();
+    }
     if (beganMs - startedMs > options.deadlineMs) {
       await recordCommit(files, run, 'failed', done.length, timestamp());
       throw new AgentError(

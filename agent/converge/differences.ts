@@ -14,6 +14,8 @@ export interface PlanOptions {
   readonly restart: boolean;
   /** Reboot after the first configuration of this host, instead of starting units. */
   readonly rebootAfterFirst: boolean;
+  /** That first configuration was begun by a run that was cut off; its files may all be there by now. */
+  readonly resumesFirst?: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ export function planDifferences(
     ...of('link').flatMap((w) => linkStep(w, seen)),
   ];
   const modules = of('module')
-    .filter((w) => !seen.loadedModules.has(w.module))
+    .filter((w) => seen.missingModules.has(w.module))
     .map((w): Step => ({ kind: 'loadModule', component: w.component, why: w.why, module: w.module }));
 
   const changesUnits = fileSteps.some((s) => 'path' in s && /^\/etc\/systemd\/(system|network)\//.test(s.path));
@@ -57,7 +59,8 @@ export function planDifferences(
       : [];
 
   const units = of('unit');
-  const isFirst = options.rebootAfterFirst && fileSteps.some((s) => s.kind === 'writeFile');
+  const isFirst =
+    options.rebootAfterFirst && (options.resumesFirst === true || fileSteps.some((s) => s.kind === 'writeFile'));
   const start = isFirst ? [] : startStep(units, seen);
   const restart = units.filter(
     (w) => isRunning(w, seen) && fileSteps.some((s) => 'path' in s && w.readsFiles.includes(s.path)),
@@ -97,7 +100,9 @@ function fileStep(wish: FileWish, seen: Observation, memory: Memory, digest: (te
       : [];
   }
   const written = memory.written.get(path);
-  const isOurs = before !== null && written?.has(digest(before)) === true;
+  const isForeign = before !== null && written?.has(digest(before)) !== true;
+  // A run that was cut off may have left the original in place: only what was certainly written can have been edited.
+  const wasOurs = memory.certain.has(path);
   return [
     {
       kind: 'writeFile',
@@ -109,8 +114,8 @@ function fileStep(wish: FileWish, seen: Observation, memory: Memory, digest: (te
       owner,
       sensitive: wish.sensitive === true,
       before,
-      keepAs: before === null || isOurs ? null : copyName(path, digest(before), written === undefined, seen.copies),
-      drifted: before !== null && !isOurs && written !== undefined,
+      keepAs: isForeign ? copyName(path, before, digest(before), !wasOurs, seen.copies) : null,
+      drifted: isForeign && wasOurs,
     },
   ];
 }
@@ -121,12 +126,16 @@ function fileStep(wish: FileWish, seen: Observation, memory: Memory, digest: (te
  */
 function copyName(
   path: AbsolutePath,
+  content: string,
   digest: string,
   isOriginal: boolean,
-  copies: ReadonlySet<AbsolutePath>,
-): AbsolutePath {
+  copies: ReadonlyMap<AbsolutePath, string | null>,
+): AbsolutePath | null {
   const plain: AbsolutePath = `${path}.save`;
-  return isOriginal && !copies.has(plain) ? plain : `${path}.save-${digest.slice(0, 12)}`;
+  if (isOriginal && !copies.has(plain)) return plain;
+  // A run that was cut off kept it already.
+  if (isOriginal && copies.get(plain) === content) return null;
+  return `${path}.save-${digest.slice(0, 12)}`;
 }
 
 function groupSteps(wish: GroupWish, seen: Observation): Step[] {
@@ -189,6 +198,8 @@ function startStep(units: readonly UnitWish[], seen: Observation): Step[] {
   const wanted = units.filter((w) => {
     const state = seen.units?.get(w.unit);
     if (state === undefined) return true;
+    // A mask is the operator's word that this unit is not to run; `status` says that it is there.
+    if (state.load === 'masked') return false;
     return !state.jobQueued && (state.active === 'inactive' || state.active === 'failed');
   });
   if (wanted.length === 0) return [];

@@ -54,8 +54,12 @@ type JournalRecord = IntentRecord | CommitRecord | RebootRecord;
 
 /** What the journal says about the past. */
 export interface Memory {
-  /** Digests of everything the agent ever wrote to a path. */
+  /** Digests of everything the agent ever meant to write to a path, the newest last. */
   readonly written: ReadonlyMap<AbsolutePath, ReadonlySet<string>>;
+  /** Paths that were certainly written: a run that was cut off may have come to a path or not. */
+  readonly certain: ReadonlySet<AbsolutePath>;
+  /** How far each instance and hardware id got: a run was begun, or one got to its end. */
+  readonly progress: ReadonlyMap<string, 'begun' | 'configured'>;
   /** Instance and hardware ids for which a first-boot reboot was asked for. */
   readonly reboots: ReadonlySet<string>;
   /** The last run that changed something, and whether it got to its end. */
@@ -65,6 +69,9 @@ export interface Memory {
 
 /** Kept below this by dropping the oldest runs; digests of what was written are carried over. */
 export const journalMaxBytes = 256 * 1024;
+
+/** How many digests of a path outlive a shortening. */
+const carriedDigests = 4;
 
 export function rebootId(key: Pick<RunKey, 'instanceId' | 'hardwareId'>): string {
   return `${key.instanceId ?? ''}\n${key.hardwareId ?? ''}`;
@@ -83,22 +90,40 @@ export async function recall(files: ReadOnlyFiles): Promise<Memory> {
 /** Pure part of `recall`. */
 export function remember(text: string): Memory {
   const written = new Map<AbsolutePath, Set<string>>();
+  const certain = new Set<AbsolutePath>();
   const reboots = new Set<string>();
+  const progress = new Map<string, 'begun' | 'configured'>();
+  const intents = new Map<string, IntentRecord>();
   let lastRun = null as { at: string; verb: string; finished: boolean; run: string } | null;
   for (const record of parse(text)) {
     if (record.record === 'intent') {
       for (const [path, digest] of Object.entries(record.writes)) {
         const digests = written.get(path as AbsolutePath) ?? new Set<string>();
+        digests.delete(digest);
         written.set(path as AbsolutePath, digests.add(digest));
       }
+      intents.set(record.run, record);
+      const id = rebootId(record.key);
+      if (!progress.has(id)) progress.set(id, 'begun');
       lastRun = { at: record.at, verb: record.verb, finished: false, run: record.run };
     } else if (record.record === 'commit') {
       if (lastRun !== null && lastRun.run === record.run) lastRun.finished = record.outcome === 'done';
+      const intent = intents.get(record.run);
+      if (intent === undefined) continue;
+      for (const path of writtenBy(intent, record)) certain.add(path);
+      if (record.outcome === 'done') progress.set(rebootId(intent.key), 'configured');
     } else {
       reboots.add(rebootId(record.key));
     }
   }
-  return { written, reboots, lastRun, sizeBytes: text.length };
+  return { written, certain, progress, reboots, lastRun, sizeBytes: text.length };
+}
+
+/** Steps are done in order, and all files come before anything that may be passed over. */
+function writtenBy(intent: IntentRecord, commit: CommitRecord): AbsolutePath[] {
+  if (commit.outcome === 'done') return Object.keys(intent.writes) as AbsolutePath[];
+  const steps = Array.isArray(intent.steps) ? intent.steps.slice(0, commit.done) : [];
+  return steps.flatMap((s) => (s.kind === 'writeFile' && s.path !== undefined ? [s.path as AbsolutePath] : []));
 }
 
 function parse(text: string): JournalRecord[] {
@@ -108,8 +133,7 @@ function parse(text: string): JournalRecord[] {
     .filter((line) => line !== '')
     .map((line, index) => {
       const record = parseLine(line);
-      // A torn line that a later run appended to looks like one bad line; it says nothing and harms nothing.
-      if (record === null && index < lines.length - 1 && !line.startsWith('{"v":1')) {
+      if (record === null && !isTorn(line)) {
         throw new AgentError('data', `${journalFile} has a line ${index + 1} that is not the agent's`, {
           hint: `move ${journalFile} away; files that differ are then kept as *.save-* before they are replaced`,
         });
@@ -117,6 +141,16 @@ function parse(text: string): JournalRecord[] {
       return record;
     });
   return [...records, parseLine(torn)].filter((r) => r !== null);
+}
+
+/**
+ * The beginning of a record of ours, whose end a power cut took; the next run began a new line after it. Some file
+ * systems leave zeroes where the end should be. It says nothing and harms nothing.
+ */
+function isTorn(line: string): boolean {
+  const begin = '{"v":1,';
+  const text = line.replace(/\0+$/, '');
+  return text.startsWith(begin) || begin.startsWith(text);
 }
 
 function parseLine(line: string): JournalRecord | null {
@@ -194,29 +228,37 @@ async function append(files: Files, memory: Memory, record: IntentRecord): Promi
   await files.append(journalFile, `${gap}${JSON.stringify(record)}\n`);
 }
 
+function keyOf(id: string, other: RunKey): RunKey {
+  const [instanceId, hardwareId] = id.split('\n');
+  return { ...other, instanceId: instanceId || null, hardwareId: hardwareId || null };
+}
+
 /** Replace the journal by what it remembers plus the new intent. */
 async function shorten(files: Files, memory: Memory, intent: IntentRecord): Promise<void> {
   const carried: JournalRecord[] = [];
-  const latest: Record<string, string> = {};
-  for (const [path, digests] of memory.written) latest[path] = [...digests].at(-1) ?? '';
-  carried.push({
-    v: 1,
-    record: 'intent',
-    run: 'carried-over',
-    at: intent.at,
-    verb: 'shorten',
-    key: intent.key,
-    steps: [],
-    writes: latest,
-  });
+  const at = intent.at;
+  const carry = (run: string, key: RunKey, writes: Record<string, string>, isDone: boolean): void => {
+    carried.push({ v: 1, record: 'intent', run, at, verb: 'shorten', key, steps: [], writes });
+    if (isDone) carried.push({ v: 1, record: 'commit', run, at, outcome: 'done', done: 0 });
+  };
+  for (const [id, progress] of memory.progress) {
+    carry(`carried-over-${carried.length}`, keyOf(id, intent.key), {}, progress === 'configured');
+  }
+  // The newest digests alone can be that of a write that never came about.
+  for (let back = carriedDigests; back >= 1; back--) {
+    for (const isCertain of [true, false]) {
+      const writes: Record<string, string> = {};
+      for (const [path, digests] of memory.written) {
+        const digest = [...digests].at(-back);
+        if (digest !== undefined && memory.certain.has(path) === isCertain) writes[path] = digest;
+      }
+      // Under the key of nobody: it says nothing about how far this host got.
+      const key: RunKey = { ...intent.key, instanceId: null, hardwareId: null };
+      if (Object.keys(writes).length > 0) carry(`carried-over-${carried.length}`, key, writes, isCertain);
+    }
+  }
   for (const id of memory.reboots) {
-    const [instanceId, hardwareId] = id.split('\n');
-    carried.push({
-      v: 1,
-      record: 'reboot',
-      at: intent.at,
-      key: { ...intent.key, instanceId: instanceId || null, hardwareId: hardwareId || null },
-    });
+    carried.push({ v: 1, record: 'reboot', at, key: keyOf(id, intent.key) });
   }
   await files.replace(journalFile, [...carried, intent].map((r) => `${JSON.stringify(r)}\n`).join(''), {
     mode: 0o600,

@@ -1,8 +1,9 @@
 // What was found where the wishes point: read once, then decided on without the machine.
 
+import { isAgentError } from '../model/errors.ts';
 import type { AbsolutePath } from '../model/paths.ts';
-import type { Wish } from '../model/wish.ts';
-import type { FileStat } from '../ports/files.ts';
+import type { ModuleWish, Wish } from '../model/wish.ts';
+import type { FileStat, ReadOnlyFiles } from '../ports/files.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import type { UnitState } from '../ports/units.ts';
 
@@ -17,9 +18,10 @@ export interface Observation {
   readonly links: ReadonlyMap<AbsolutePath, { readonly stat: FileStat | null; readonly target: string | null }>;
   /** Null below --root, where there is nothing to ask. */
   readonly units: ReadonlyMap<string, UnitState> | null;
-  readonly loadedModules: ReadonlySet<string>;
-  /** Copies that already stand beside a file, so that none is taken twice. */
-  readonly copies: ReadonlySet<AbsolutePath>;
+  /** Modules that are neither loaded nor built in, and are there to be loaded. Empty below --root: modules-load.d does it. */
+  readonly missingModules: ReadonlySet<string>;
+  /** Copies that already stand beside a file, with their text (null: not to be read as such), so that none is taken twice. */
+  readonly copies: ReadonlyMap<AbsolutePath, string | null>;
 }
 
 export const groupFiles = {
@@ -32,8 +34,7 @@ export const groupFiles = {
 export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Promise<Observation> {
   const files = new Map<AbsolutePath, ObservedFile>();
   const links = new Map<AbsolutePath, { stat: FileStat | null; target: string | null }>();
-  const loadedModules = new Set<string>();
-  const copies = new Set<AbsolutePath>();
+  const copies = new Map<AbsolutePath, string | null>();
   const unitNames: string[] = [];
 
   const lookAtFile = async (path: AbsolutePath): Promise<void> => {
@@ -44,10 +45,13 @@ export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Prom
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     for (const entry of await host.files.list((path.slice(0, slash) || '/') as AbsolutePath)) {
-      if (entry.startsWith(`${name}.save`)) copies.add(`${path.slice(0, slash)}/${entry}` as AbsolutePath);
+      if (!entry.startsWith(`${name}.save`)) continue;
+      const copy = `${path.slice(0, slash)}/${entry}` as AbsolutePath;
+      copies.set(copy, await host.files.readText(copy).catch(unreadable));
     }
   };
 
+  const modules: ModuleWish[] = [];
   const questions: Promise<unknown>[] = [];
   for (const wish of wishes) {
     switch (wish.kind) {
@@ -77,17 +81,39 @@ export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Prom
         unitNames.push(wish.unit);
         break;
       case 'module':
-        questions.push(
-          host.files.exists(wish.provides ?? `/sys/module/${wish.module}`).then((there) => {
-            if (there) loadedModules.add(wish.module);
-          }),
-        );
+        modules.push(wish);
         break;
     }
   }
-  const units = host.machine.isLive
+  const asked = host.machine.isLive
     ? host.units.states(unitNames).then((states) => new Map(states.map((s) => [s.name, s])))
     : Promise.resolve(null);
-  await Promise.all(questions);
-  return { files, links, units: await units, loadedModules, copies };
+  const needed = host.machine.isLive ? modulesToLoad(host.files, modules) : Promise.resolve(new Set<string>());
+  const [units, missingModules] = await Promise.all([asked, needed, ...questions]);
+  return { files, links, units, missingModules, copies };
+}
+
+/** A copy somebody else made may be anything; it is left alone, and its name is not used. */
+function unreadable(error: unknown): null {
+  if (isAgentError(error)) return null;
+  throw error;
+}
+
+/**
+ * Which modules loading could bring. Where the running kernel has no modules at hand (a container, a kernel without
+ * them) nothing can be loaded, and trying at each boot would be noise: what is missing shows where it is missed.
+ */
+async function modulesToLoad(files: ReadOnlyFiles, wishes: readonly ModuleWish[]): Promise<Set<string>> {
+  const provided = await Promise.all(wishes.map((w) => w.provides !== null && files.exists(w.provides)));
+  const wanted = wishes.filter((_, i) => provided[i] !== true).map((w) => w.module);
+  const release = (await files.readText('/proc/sys/kernel/osrelease'))?.trim() ?? '';
+  const [loaded, hasModules] = await Promise.all([
+    files.readText('/proc/modules'),
+    release === '' ? false : files.exists(`/lib/modules/${release}/modules.dep`),
+  ]);
+  if (loaded === null || !hasModules) return new Set();
+  const notLoaded = wanted.filter((m) => !new RegExp(`^${m} `, 'm').test(loaded));
+  if (notLoaded.length === 0) return new Set();
+  const builtIn = (await files.readText(`/lib/modules/${release}/modules.builtin`)) ?? '';
+  return new Set(notLoaded.filter((m) => !builtIn.includes(`/${m}.ko`)));
 }

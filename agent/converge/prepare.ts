@@ -7,7 +7,7 @@ import type { ComponentSpec } from '../model/wish.ts';
 import type { Component, NodeContext } from '../ports/component.ts';
 import type { Host, ReadOnlyHost } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { type Applied, apply } from './apply.ts';
+import { type Applied, type ApplyOptions, apply } from './apply.ts';
 import { type PlanOptions, planDifferences } from './differences.ts';
 import { type Memory, type RunKey, rebootId, recall } from './journal.ts';
 import { observe } from './observation.ts';
@@ -46,9 +46,13 @@ export async function makePlan(host: ReadOnlyHost, request: PlanRequest): Promis
     inputs: digest(JSON.stringify([context.config, context.node, context.layout])).slice(0, 16),
     agent: request.agentVersion,
   };
-  const wantsReboot =
-    request.mayReboot && context.config.firstBoot.reboot === 'always' && !memory.reboots.has(rebootId(key));
-  const options: PlanOptions = { restart: request.restart, rebootAfterFirst: wantsReboot };
+  const id = rebootId(key);
+  const isFirst = !memory.reboots.has(id) && memory.progress.get(id) !== 'configured';
+  const options: PlanOptions = {
+    restart: request.restart,
+    rebootAfterFirst: request.mayReboot && context.config.firstBoot.reboot === 'always' && isFirst,
+    resumesFirst: memory.progress.get(id) === 'begun',
+  };
   return { plan: planDifferences(specs, seen, memory, options, digest), memory, key };
 }
 
@@ -67,29 +71,26 @@ export async function converge(
   host: Host,
   request: PlanRequest,
   reporter: Reporter,
-  run: { readonly verb: string; readonly deadlineMs: number },
+  run: { readonly verb: string; readonly deadlineMs: number; readonly signal?: AbortSignal },
 ): Promise<ConvergeOutcome> {
+  const beganMs = host.clock.monotonicMs();
+  const signal = run.signal === undefined ? {} : { signal: run.signal };
+  // One deadline for all passes together.
+  const options = (key: RunKey): ApplyOptions => ({
+    verb: run.verb,
+    key,
+    deadlineMs: run.deadlineMs - (host.clock.monotonicMs() - beganMs),
+    ...signal,
+  });
   const first = await makePlan(host, request);
-  let applied = await apply(
-    host,
-    first.plan,
-    first.memory,
-    { verb: run.verb, key: first.key, deadlineMs: run.deadlineMs },
-    reporter,
-  );
+  let applied = await apply(host, first.plan, first.memory, options(first.key), reporter);
   const endsHere = applied.done.length === 0 || applied.done.some((s) => s.kind === 'reboot');
   for (let pass = 1; !endsHere; pass++) {
     const next = await makePlan(host, { ...request, mayReboot: false });
     const left = next.plan.steps.filter((s) => leftOver(s, host, applied));
     if (left.length === 0) break;
     if (pass >= mostPasses) throw notConverging(left);
-    const again = await apply(
-      host,
-      { ...next.plan, steps: left },
-      next.memory,
-      { verb: run.verb, key: next.key, deadlineMs: run.deadlineMs },
-      reporter,
-    );
+    const again = await apply(host, { ...next.plan, steps: left }, next.memory, options(next.key), reporter);
     applied = {
       done: [...applied.done, ...again.done],
       deferred: applied.deferred,

@@ -17,6 +17,8 @@ export interface WaitOptions {
   readonly deadlineMs: number;
   /** Said again after this long even if the reason is the same; a journal should not look dead. */
   readonly repeatMs?: number;
+  /** Ends the wait with its reason: whoever stops the unit must not have to wait as well. */
+  readonly signal?: AbortSignal;
 }
 
 /** Where the reason is left while the wait lasts, and what paces it. */
@@ -33,7 +35,8 @@ const defaultRepeatMs = 60_000;
  * Look until it is there. Pauses grow from 0.2 s to 5 s, each with up to half of jitter, so that a room full of hosts
  * does not ask in step. The reason stands in /run/diyc-agent/waits/<owner>.json while the wait lasts.
  *
- * @throws AgentError `tempfail` with the last reason when the deadline passes; what `look` throws passes through
+ * @throws AgentError `tempfail` with the last reason when the deadline passes; what `look` throws passes through, and
+ * so does the reason of the signal
  */
 export async function waitFor<T>(
   host: WaitPorts,
@@ -79,7 +82,8 @@ export async function waitFor<T>(
           hint: found.hint ?? 'it is tried again by the unit that asked for it',
         });
       }
-      await clock.sleep(Math.min(pauseMs * (1 + clock.random() / 2), Math.max(options.deadlineMs - elapsedMs, 1)));
+      const leftMs = Math.max(options.deadlineMs - elapsedMs, 1);
+      await clock.sleep(Math.min(pauseMs * (1 + clock.random() / 2), leftMs), options.signal);
       pauseMs = Math.min(pauseMs * 1.6, longestPauseMs);
     }
   } finally {

@@ -11,6 +11,7 @@ import { EndpointFailure } from './endpoint-failover.ts';
  * @param etcd the module, loaded by the caller
  */
 export function etcdError(etcd: typeof Etcd, error: unknown, attempted: string, deadlineMs: number): Error {
+  if (error instanceof AgentError || error instanceof EndpointFailure) return error;
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof etcd.GRPCDeadlineExceededError) {
     return new EndpointFailure(`did not answer within ${deadlineMs} ms (no quorum?)`, error);
@@ -58,5 +59,13 @@ export function etcdError(etcd: typeof Etcd, error: unknown, attempted: string, 
     );
   }
   // What is left is a connection that failed or a member in trouble: unavailable, internal, aborted, cancelled.
-  return new EndpointFailure(`failed: ${text.slice(0, 200)}`, error);
+  return new EndpointFailure(reasonOf(text), error);
+}
+
+/** What gRPC says of a connection, in the words the other adapters use. */
+function reasonOf(text: string): string {
+  if (text.includes('ECONNREFUSED')) return 'refused the connection';
+  if (/EHOSTUNREACH|ENETUNREACH/.test(text)) return 'cannot be reached (no route to it)';
+  if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/.test(text)) return 'has a name that cannot be resolved';
+  return `failed: ${text.replace(/ *Resolution note: *$/, '').slice(0, 200)}`;
 }

@@ -23,27 +23,22 @@ const maxMessageBytes = 64 * 1024 * 1024;
  * order given, each once, and the callers decide about trying again.
  */
 export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseStore {
-  const clients = new Map<string, etcd.Etcd3>();
+  const clients = new Map<string, EndpointClient>();
   const failover = endpointFailover({ endpoints, deadlineMs });
   let isClosed = false;
 
-  function clientOf(endpoint: string): etcd.Etcd3 {
+  function clientOf(endpoint: string): EndpointClient {
     const made = clients.get(endpoint);
     if (made !== undefined) return made;
-    const client = new etcd.Etcd3({
-      hosts: endpoint,
-      faultHandling: { global: passThrough, host: () => passThrough },
-      grpcOptions: {
-        'grpc.max_receive_message_length': maxMessageBytes,
-        // A proxy of the environment is for the world outside, never between the nodes.
-        'grpc.enable_http_proxy': 0,
-        'grpc.enable_retries': 0,
-        'grpc.service_config_disable_resolution': 1,
-        'grpc.use_local_subchannel_pool': 1,
-      },
-    });
+    const client = new EndpointClient(endpoint);
     clients.set(endpoint, client);
     return client;
+  }
+
+  /** A connection that failed is not used again: gRPC would wait longer and longer before it tries the endpoint anew. */
+  function drop(endpoint: string): void {
+    clients.get(endpoint)?.end();
+    clients.delete(endpoint);
   }
 
   function call<T>(
@@ -55,9 +50,10 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
     return failover.run(attempted, async (endpoint, attemptMs) => {
       try {
         return await attempt(clientOf(endpoint), { deadline: Date.now() + attemptMs });
-      } catch (error) {
-        if (error instanceof AgentError || error instanceof EndpointFailure) throw error;
-        throw etcdError(etcd, error, attempted, attemptMs);
+      } catch (thrown) {
+        const error = etcdError(etcd, thrown instanceof Passed ? thrown.cause : thrown, attempted, attemptMs);
+        if (error instanceof EndpointFailure) drop(endpoint);
+        throw error;
       }
     });
   }
@@ -114,10 +110,11 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
             stream.on('error', (error) => reject(etcd.castGrpcError(error)));
             stream.on('end', () => reject(new EndpointFailure('ended the keepalive without an answer', null)));
             stream.write({ ID: leaseId });
+            // Nothing more will be asked; and of a stream still open for writing the library would take an error as its own.
+            stream.end();
           });
           return Number(ttl) > 0;
         } finally {
-          stream.end();
           stream.cancel();
         }
       }),
@@ -129,10 +126,17 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
 
     close() {
       isClosed = true;
-      for (const client of clients.values()) client.close();
-      clients.clear();
+      for (const endpoint of [...clients.keys()]) drop(endpoint);
     },
   };
+}
+
+/** An error on its way through the library, wrapped so that the library does not act on it. */
+class Passed extends Error {
+  constructor(cause: unknown) {
+    super('passed through', { cause });
+    this.name = 'Passed';
+  }
 }
 
 type Policy = NonNullable<NonNullable<etcd.IOptions['faultHandling']>['global']>;
@@ -142,5 +146,36 @@ const passThrough: Policy = {
   _altReturn: undefined as never,
   onSuccess: () => ({ dispose: () => undefined }),
   onFailure: () => ({ dispose: () => undefined }),
-  execute: async (fn) => await fn({ signal: new AbortController().signal }),
+  async execute(work) {
+    try {
+      return await work({ signal: new AbortController().signal });
+    } catch (error) {
+      throw error instanceof Passed ? error : new Passed(error);
+    }
+  },
 };
+
+/** The library's client for one endpoint, without its fault handling, and with an end that is one. */
+class EndpointClient extends etcd.Etcd3 {
+  constructor(endpoint: string) {
+    super({
+      hosts: endpoint,
+      faultHandling: { global: passThrough, host: () => passThrough },
+      grpcOptions: {
+        'grpc.max_receive_message_length': maxMessageBytes,
+        // A proxy of the environment is for the world outside, never between the nodes.
+        'grpc.enable_http_proxy': 0,
+        'grpc.enable_retries': 0,
+        'grpc.service_config_disable_resolution': 1,
+        'grpc.use_local_subchannel_pool': 1,
+      },
+    });
+  }
+
+  /** The library's own `close` waits a second for a connection that is still being made; the process shall end before. */
+  end(): void {
+    const services = ['KV', 'Lease'] as const;
+    const closed = services.map((name) => this.pool.withConnection(name, ({ client }) => client.close()));
+    void Promise.allSettled(closed).then(() => this.close());
+  }
+}

@@ -19,6 +19,7 @@ export interface BridgeRequest {
   /** As dockerd prints it; null when unknown, then no option newer than docker 1.9 is used. */
   readonly dockerVersion: readonly number[] | null;
   readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
 }
 
 const daemonFile = '/etc/docker/daemon.json';
@@ -30,9 +31,9 @@ const daemonFile = '/etc/docker/daemon.json';
  * options, which dockerd would refuse in its own words
  */
 export async function prepareBridge(host: Host, reporter: Reporter, request: BridgeRequest): Promise<void> {
-  const lease = await waitFor(host, reporter, { owner: 'bridge', deadlineMs: request.deadlineMs }, () =>
-    lookForLease(host, request.config),
-  );
+  const { deadlineMs, signal } = request;
+  const waitOptions = { owner: 'bridge', deadlineMs, ...(signal === undefined ? {} : { signal }) };
+  const lease = await waitFor(host, reporter, waitOptions, () => lookForLease(host, request.config));
   const [bridge, routes, daemon, options] = await Promise.all([
     host.network.device('docker0'),
     host.network.routes(),
@@ -117,7 +118,8 @@ async function lookForLease(host: Host, config: ClusterConfig): Promise<Look<Fla
 
 /** dockerd refuses an option that is given both as a flag and in its file; say so before it does. */
 function refuseConflicts(daemon: string | null): void {
-  const both = ['bip', 'mtu', 'ip-masq'].filter((key) => mentions(daemon, key));
+  // `bridge` is refused beside --bip, whatever it names.
+  const both = ['bip', 'bridge', 'mtu', 'ip-masq'].filter((key) => mentions(daemon, key));
   if (both.length === 0) return;
   throw new AgentError(
     'config',

@@ -1,6 +1,6 @@
 // flannel's network configuration as flannel reads it, so that two texts can be compared by what they mean.
 
-import { defaultSubnetLen, parseNetwork } from '../model/network-address.ts';
+import { defaultSubnetLen, formatAddress, type Network, networkSize, parseNetwork } from '../model/network-address.ts';
 
 /**
  * True when flannel would make the same network of both texts. flannel (Go) matches key names without regard to case,
@@ -28,11 +28,12 @@ function meaning(text: string): string | null {
   const given = document['subnetlen'];
   const subnetLen = typeof given === 'number' && given !== 0 ? given : defaultSubnetLen(network.prefixLength);
   const { network: _network, subnetlen: _subnetLen, backend: _backend, ...others } = document;
+  const options = { ...subnetBounds(network, subnetLen), ...withoutDefaultOptions(others) };
   return canonical({
     network: `${network.base}/${network.prefixLength}`,
     subnetLen,
     backend: { ...withoutDefaults(type, backend), type },
-    others: withoutZeroes(others),
+    options,
   });
 }
 
@@ -41,16 +42,46 @@ function withoutDefaults(type: string, backend: Record<string, unknown>): Record
   const defaults: Record<string, Record<string, unknown>> = {
     vxlan: { vni: 1, port: 0, mtu: 0, gbp: false, learning: false, directrouting: false },
     udp: { port: 8285 },
-    wireguard: { listenport: 51820, persistentkeepaliveinterval: 0, mtu: 0, mode: 'separate' },
+    wireguard: { listenport: 51820, persistentkeepaliveinterval: 0, mtu: 0, mode: 'separate', listenportv6: 51821 },
   };
   const known = defaults[type] ?? {};
   return Object.fromEntries(Object.entries(backend).filter(([key, value]) => known[key] !== value));
 }
 
-function withoutZeroes(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== '' && value !== 0 && value !== null && value !== undefined),
+/** flannel's own rule: the first subnet is left out, the last is the last that fits. */
+function subnetBounds(network: Network, subnetLen: number): { readonly subnetmin: string; readonly subnetmax: string } {
+  const subnet = networkSize(subnetLen);
+  return {
+    subnetmin: formatAddress(network.base + subnet),
+    subnetmax: formatAddress(network.base + networkSize(network.prefixLength) - subnet),
+  };
+}
+
+function withoutDefaultOptions(fields: Record<string, unknown>): Record<string, unknown> {
+  const given = Object.entries(fields).filter(
+    ([, value]) => value !== '' && value !== 0 && value !== null && value !== false,
   );
+  return Object.fromEntries(given.filter(([key, value]) => !(key === 'enableipv4' && value === true)));
+}
+
+/**
+ * The same text with a key of the backend's (wireguard's and ipsec's PSK) taken out, for people to read. What is no
+ * JSON is given back as it is: flannel could not read a key in it either.
+ */
+export function withoutSecrets(text: string): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  let found = false;
+  const shown = JSON.stringify(value, (key, inner: unknown) => {
+    if (key.toLowerCase() !== 'psk') return inner;
+    found = true;
+    return '[secret]';
+  });
+  return found ? shown : text;
 }
 
 function lowerKeys(value: unknown): Record<string, unknown> | null {

@@ -10,7 +10,7 @@ import type { SeedResult } from '../model/seed-result.ts';
 import type { Host } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { EndpointHealth } from '../ports/store.ts';
-import { sameNetwork } from './network-document.ts';
+import { sameNetwork, withoutSecrets } from './network-document.ts';
 
 export interface SeedRequest {
   readonly config: ClusterConfig;
@@ -20,6 +20,7 @@ export interface SeedRequest {
   /** flannel's network configuration as the cluster file asks for it. */
   readonly wanted: string;
   readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
 }
 
 const healthDeadlineMs = 2_000;
@@ -48,14 +49,20 @@ export async function seedFlannel(host: Host, reporter: Reporter, request: SeedR
         };
       }
       const outcome = sameNetwork(found, wanted) ? (created ? 'created' : 'present') : 'drift';
-      return { ready: true, value: { outcome, key, api, found, wanted } };
+      // From here on it is read by people: in the journal, in `status`, in a file that everybody may read.
+      return {
+        ready: true,
+        value: { outcome, key, api, found: withoutSecrets(found), wanted: withoutSecrets(wanted) },
+      };
     } catch (error) {
       if (!isAgentError(error) || !error.retryable) throw error;
       return { ready: false, ...explain(await host.etcd.health(endpoints, healthDeadlineMs), config, node, error) };
     }
   };
+  const { deadlineMs, signal } = request;
+  const waitOptions = { owner: 'seed', deadlineMs, ...(signal === undefined ? {} : { signal }) };
   try {
-    const result = await waitFor(host, reporter, { owner: 'seed', deadlineMs: request.deadlineMs }, look);
+    const result = await waitFor(host, reporter, waitOptions, look);
     await host.files.replace(seedFile, `${JSON.stringify(result)}\n`, { mode: 0o644, owner: null });
     tell(reporter, result);
     return result;

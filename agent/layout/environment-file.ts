@@ -7,7 +7,7 @@ import { expandSpecifiers, settingValues, type UnitEntry } from './unit-file.ts'
  * The environment file that a unit reads for its component. A unit may read files of others as well (flanneld's reads
  * docker's): the one whose path has the component's name in it is preferred, then the first.
  *
- * @returns null when the unit reads none that can be written: patterns and specifiers that only systemd knows are left out
+ * @returns null when the unit reads none that can be written: patterns, and specifiers that only systemd knows
  */
 export function ownEnvironmentFile(
   settings: readonly UnitEntry[],

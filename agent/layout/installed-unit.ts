@@ -2,12 +2,10 @@
 
 import { isAgentError } from '../model/errors.ts';
 import type { InstalledUnit } from '../model/layout.ts';
+import { marker } from '../model/marker.ts';
 import { type AbsolutePath, systemUnits, under, unitDirectories } from '../model/paths.ts';
 import type { ReadOnlyFiles } from '../ports/files.ts';
 import { alsoEnabled, type InstallLink, installLinks, parseUnitFile, type UnitEntry } from './unit-file.ts';
-
-/** The first words of every file the agent writes; the same as render/marker.ts, which this room may not import. */
-export const ownMarker = '# Written by diyc-agent';
 
 /** What stands at one place where systemd looks. */
 type Found =
@@ -62,7 +60,7 @@ async function linksOf(files: ReadOnlyFiles, name: string): Promise<InstallLink[
 }
 
 function isOwn(found: Found): boolean {
-  return found.kind === 'text' && found.path.startsWith(`${systemUnits}/`) && found.text.startsWith(ownMarker);
+  return found.kind === 'text' && found.path.startsWith(`${systemUnits}/`) && found.text.startsWith(marker);
 }
 
 async function look(files: ReadOnlyFiles, path: AbsolutePath): Promise<Found | null> {

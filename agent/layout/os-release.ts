@@ -14,7 +14,7 @@ export async function readOsRelease(files: ReadOnlyFiles): Promise<OsRelease> {
   return parseOsRelease(etc ?? usrLib ?? '');
 }
 
-/** ID and family; without an ID it is `linux` of the rpm family, since the hosts this agent grew up on are Atomic Hosts. */
+/** ID and family; without an ID it is `linux` of the rpm family, as on the Atomic Hosts this agent grew up on. */
 export function parseOsRelease(text: string): OsRelease {
   const values = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -26,7 +26,7 @@ export function parseOsRelease(text: string): OsRelease {
   return { id, family: kin.includes('debian') || kin.includes('ubuntu') ? 'debian' : 'rpm' };
 }
 
-/** os-release is a shell fragment: quotes around the value, and backslash before a quote, dollar, backtick or itself. */
+/** os-release is a shell fragment: quotes around a value, a backslash before a quote, dollar, backtick or itself. */
 function unquote(value: string): string {
   const inside = /^(["'])(.*)\1$/.exec(value);
   if (inside === null) return value;

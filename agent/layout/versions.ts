@@ -11,7 +11,7 @@ export function parseDockerVersion(text: string): string | null {
 }
 
 /**
- * flanneld prints nothing but its version: `0.5.5` up to 2015, later what git described (`v0.28.9`, `v0.7.1-12-g1a2b3c4`).
+ * flanneld prints nothing but its version: `0.5.5` up to 2015, later what git described (`v0.28.9`, `v0.7.1-12-g1a2b`).
  *
  * @returns null for builds that were never told their version: `0.5.3+was-not-built-properly` stood in the source for
  * years, other packages print an empty line or a commit

@@ -1,4 +1,4 @@
-// cloud-init's own account of this instance: what it made of all its sources, written before bootcmd runs (17.2 and newer).
+// cloud-init's own account of this instance (17.2 and newer): what it made of its sources, written before bootcmd.
 
 import { AgentError } from '../model/errors.ts';
 import type { AbsolutePath } from '../model/paths.ts';

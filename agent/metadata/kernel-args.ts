@@ -12,7 +12,7 @@ const containerFile: AbsolutePath = '/proc/1/cmdline';
 /** systemd's own mark of a container; there /proc/cmdline is the line of another host's kernel. */
 const containerMark: AbsolutePath = '/run/systemd/container';
 
-/** The most that a kernel keeps of its line is 2048 or 4096 bytes with the final NUL; what is longer is cut silently. */
+/** A kernel keeps at most 2048 or 4096 bytes of its line with the final NUL; what is longer is cut silently. */
 const cutLengths = [2047, 2048, 4095, 4096];
 const maxBytes = 8192;
 

@@ -1,4 +1,4 @@
-// NoCloud's seed directories, read as cloud-init reads them: for hosts whose cloud-init leaves no instance data (0.7.x).
+// NoCloud's seed directories, read as cloud-init does: for hosts whose cloud-init leaves no instance data (0.7.x).
 
 import { parseDocument } from 'yaml';
 import { AgentError } from '../model/errors.ts';

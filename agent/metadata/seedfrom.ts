@@ -5,7 +5,7 @@ import { type AbsolutePath, under } from '../model/paths.ts';
 /**
  * The directory that a seedfrom names, without a slash at its end.
  *
- * @returns null for no seedfrom, for a URL, and for places that only cloud-init can work out (`__dmi.…__`, `%s` in a name)
+ * @returns null for no seedfrom, for a URL, and for what only cloud-init can work out (`__dmi.…__`, `%s` in a name)
  * @see cloud-init's NoCloud: local when it starts with `/` or `file://`; `%s` stands for the name of the file
  */
 export function localSeedDirectory(seedfrom: string | null): AbsolutePath | null {

@@ -3,7 +3,7 @@
 import type { Condition } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import type { Component, NodeContext, UnitTable } from '../ports/component.ts';
-import type { ReadOnlyHost } from '../ports/host.ts';
+import type { HostAddress, ReadOnlyHost } from '../ports/host.ts';
 
 /**
  * Ask every component how it is doing, all at once; units are asked about in one call. A probe that fails makes its
@@ -24,8 +24,14 @@ export async function observeConditions(
 }
 
 async function unitTable(host: ReadOnlyHost, names: readonly string[]): Promise<UnitTable> {
-  const states = await host.units.states(names);
-  return new Map(states.map((state) => [state.name, state]));
+  try {
+    const states = await host.units.states(names);
+    return new Map(states.map((state) => [state.name, state]));
+  } catch (error) {
+    // Without an answer every unit is Unknown, and the rest can still be told.
+    if (!isAgentError(error)) throw error;
+    return new Map();
+  }
 }
 
 async function probe(
@@ -66,7 +72,14 @@ function identifiedCondition(context: NodeContext): Condition {
 
 async function addressCondition(host: ReadOnlyHost, context: NodeContext): Promise<Condition> {
   const { node } = context;
-  const addresses = await host.network.addresses();
+  let addresses: readonly HostAddress[];
+  try {
+    addresses = await host.network.addresses();
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    const { message, hint } = error;
+    return { type: 'AddressPresent', status: 'Unknown', reason: 'ProbeFailed', message, hint, severity: 'degraded' };
+  }
   const own = addresses.find((a) => a.address === node.address);
   if (own !== undefined) {
     return {

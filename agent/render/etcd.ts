@@ -48,8 +48,10 @@ export function renderEtcdEnvironment(config: ClusterConfig, node: NodeIdentity,
  * The drop-in of etcd.service. A member is ready only once there is a quorum, so the first hosts of a cluster would be
  * killed at systemd's 90 s; and quick failures (an address not there yet) would use up the five starts of a unit.
  * `on-failure`, not `always`: a member removed from its cluster ends with exit 0 and is meant to stay down.
+ *
+ * @param environmentFile named where the installed unit reads none: etcd would start as a cluster of its own
  */
-export function renderEtcdDropIn(): string {
+export function renderEtcdDropIn(environmentFile: AbsolutePath | null = null): string {
   return renderSections(header('etcd waits for its peers as long as it takes'), [
     [
       'Unit',
@@ -60,6 +62,15 @@ export function renderEtcdDropIn(): string {
         unlimitedStarts.unit,
       ],
     ],
-    ['Service', [unlimitedStarts.service, ['Restart', 'on-failure'], ['RestartSec', '3'], ['TimeoutStartSec', '0']]],
+    [
+      'Service',
+      [
+        unlimitedStarts.service,
+        ...(environmentFile === null ? [] : [['EnvironmentFile', environmentFile] as const]),
+        ['Restart', 'on-failure'],
+        ['RestartSec', '3'],
+        ['TimeoutStartSec', '0'],
+      ],
+    ],
   ]);
 }

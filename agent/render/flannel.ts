@@ -1,7 +1,7 @@
 // flannel's configuration: the network document in etcd, the daemon's environment file, its drop-in.
 
 import { type ClusterConfig, etcdEndpoints } from '../model/cluster-config.ts';
-import type { Installation } from '../model/layout.ts';
+import type { FlannelLayout } from '../model/layout.ts';
 import type { NodeIdentity } from '../model/node-identity.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import { renderSections, unlimitedStarts } from './drop-in.ts';
@@ -28,7 +28,7 @@ export function renderFlannelNetwork(config: ClusterConfig, secret: string | nul
 /**
  * The daemon's environment file. The wrapper of the RPM was renamed its variables between releases and passes empty
  * flags, which hide the daemon's own variables, when it finds none it knows: so all four names are written. The
- * daemon's own names are added where the agent brings the unit.
+ * daemon's own names are added where there is no wrapper: the agent brings the unit, or the packaged one reads no file.
  *
  * `-iface` is the node's address: with several interfaces flannel would take that of the default route, which on
  * multi-homed hosts is the same on every node. `-ip-masq`: flannel masquerades what leaves the overlay, and docker
@@ -37,7 +37,7 @@ export function renderFlannelNetwork(config: ClusterConfig, secret: string | nul
 export function renderFlannelEnvironment(
   config: ClusterConfig,
   node: NodeIdentity,
-  installation: Installation,
+  at: Pick<FlannelLayout, 'installation' | 'unitReadsNoEnvironmentFile'>,
 ): string {
   const endpoints = etcdEndpoints(config, node.name).join(',');
   const entries: EnvEntry[] = [
@@ -47,7 +47,7 @@ export function renderFlannelEnvironment(
     ['FLANNEL_ETCD_PREFIX', config.flannel.prefix],
     ['FLANNEL_OPTIONS', `-iface=${node.address} -ip-masq=true`],
   ];
-  if (installation === 'program only') {
+  if (at.installation === 'program only' || at.unitReadsNoEnvironmentFile === true) {
     entries.push(
       ['FLANNELD_ETCD_ENDPOINTS', endpoints],
       ['FLANNELD_ETCD_PREFIX', config.flannel.prefix],
@@ -62,8 +62,10 @@ export function renderFlannelEnvironment(
  * The drop-in of flanneld.service. The seeding waits for etcd without a deadline of systemd's; flanneld that gave up
  * its lease ends with exit 0, hence `always`. Docker whose start failed because flanneld came late is not retried by
  * systemd, so flanneld's start queues it again.
+ *
+ * @param environmentFile named where the installed unit reads none
  */
-export function renderFlannelDropIn(agent: AbsolutePath): string {
+export function renderFlannelDropIn(agent: AbsolutePath, environmentFile: AbsolutePath | null = null): string {
   return renderSections(header('flannel finds its network configuration in etcd, and docker finds flannel'), [
     [
       'Unit',
@@ -74,6 +76,7 @@ export function renderFlannelDropIn(agent: AbsolutePath): string {
       [
         unlimitedStarts.service,
         ['UnsetEnvironment', 'BUN_OPTIONS BUN_BE_BUN'],
+        ...(environmentFile === null ? [] : [['EnvironmentFile', environmentFile] as const]),
         ['ExecStartPre', `${agent} join seed`],
         ['ExecStartPost', `-${agent} join lease`],
         ['Restart', 'always'],

@@ -1,7 +1,6 @@
-// The first line of every file the agent writes, so that people and programs can tell whose it is.
+// The head of every file the agent writes.
 
-/** Recognised by layout/installed-unit.ts: a unit that starts with it is ours, not the distribution's. */
-export const marker = '# Written by diyc-agent';
+import { marker } from '../model/marker.ts';
 
 /** Two comment lines for a configuration file: whose it is, and what happens to edits. */
 export function header(why: string): string {

@@ -19,6 +19,7 @@ export function renderFlannelUnit(program: AbsolutePath, environmentFile: Absolu
   );
 }
 
+/** The template's own first line is about this source, not about the host. */
 function fill(text: string, places: Readonly<Record<string, string>>): string {
-  return text.replace(/@([A-Z]+)@/g, (whole, name: string) => places[name] ?? whole);
+  return text.replace(/^# A template:.*\n+/, '').replace(/@([A-Z]+)@/g, (whole, name: string) => places[name] ?? whole);
 }

@@ -46,8 +46,9 @@ function fileDiff(step: Step<'writeFile'>): string {
     '',
     { context: 2 },
   );
-  // The first line is a rule of equal signs, which says nothing.
-  return patch.split('\n').slice(1).join('\n');
+  // What stands above the two names says nothing, and each name ends in a tab for a date that is not given.
+  const [from = '', to = '', ...changes] = patch.slice(patch.indexOf('\n--- ') + 1).split('\n');
+  return [from.trimEnd(), to.trimEnd(), ...changes].join('\n');
 }
 
 function indent(text: string): string {

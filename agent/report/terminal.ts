@@ -2,6 +2,7 @@
 
 import type { AgentEvent } from '../model/event.ts';
 import type { Reporter } from '../ports/reporter.ts';
+import { printable } from './error-text.ts';
 import { lineOf } from './lines.ts';
 
 const rank = { debug: 0, info: 1, warn: 2, error: 3 } as const;
@@ -16,7 +17,7 @@ export function terminalReporter(write: (text: string) => void, lowest: keyof ty
       const line = lineOf(event);
       if (rank[line.level] < rank[lowest]) return;
       const prefix = line.level === 'warn' ? 'warning: ' : line.level === 'error' ? 'error: ' : '';
-      write(`${prefix}${line.message}\n`);
+      write(`${prefix}${printable(line.message)}\n`);
     },
   };
 }

@@ -138,15 +138,20 @@ export class Host {
 
   /** As the power button does it. */
   async powerOff(): Promise<void> {
-    await this.ask(['systemctl', '--no-block', 'poweroff']);
+    await this.#press('poweroff');
     await this.untilOff('it was asked to power off', 60_000);
   }
 
   /** Asks for a reboot and returns when the next boot has begun. */
   async reboot(): Promise<void> {
     const before = await this.bootId();
-    await this.ask(['systemctl', '--no-block', 'reboot']);
+    await this.#press('reboot');
     await this.untilRebooted(before);
+  }
+
+  async #press(verb: 'poweroff' | 'reboot'): Promise<void> {
+    const outcome = await this.exec(['systemctl', '--no-block', verb]);
+    if (outcome.code !== 0) throw new Error(`systemctl ${verb} on ${this.name}: ${outcome.stderr.trim()}`);
   }
 
   async untilRebooted(before: string): Promise<void> {
@@ -185,10 +190,15 @@ export class Host {
     });
   }
 
-  async readText(path: string): Promise<string> {
-    const outcome = await this.ask(['cat', path]);
-    if (outcome.code !== 0) throw new Error(`${this.name}: ${outcome.stderr.trim()}`);
+  /** What a program that must succeed says, by the same way. */
+  async answer(argv: readonly string[]): Promise<string> {
+    const outcome = await this.ask(argv);
+    if (outcome.code !== 0) throw new Error(`${argv.join(' ')} on ${this.name}: ${outcome.stderr.trim()}`);
     return outcome.stdout;
+  }
+
+  async readText(path: string): Promise<string> {
+    return await this.answer(['cat', path]);
   }
 
   async has(path: string): Promise<boolean> {
@@ -249,4 +259,6 @@ const HOST_ENV = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C.UTF-8',
   ETCDCTL_API: '3',
+  // systemd's private socket refuses a client from outside its process namespace, and systemctl's own fallback is noisy
+  SYSTEMCTL_FORCE_BUS: '1',
 };

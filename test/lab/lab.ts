@@ -23,7 +23,7 @@ const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
 
   --suite NAME    bookworm (default), trixie or sid: the Debian of the hosts
   --agent FILE    the agent to install (default dist/diyc-agent)
-  --payload DIR   a tree to copy over the hosts' root instead: what the package holds
+  --payload PATH  a folder or tar to lay over the hosts' root instead: what the package holds
   --seed PLACE    cmdline (default: bootcmd before the network) or dir (bootcmd after it)
   --old-flannel   the last flannel that reads etcd's v2 store
   --id ID         name of this lab, so that two can be up (default main)

@@ -7,12 +7,14 @@ export interface Suite {
   readonly name: string;
   /** Suites without an `-updates` and a security archive. */
   readonly rolling: boolean;
+  /** Packages that have split off from others there. */
+  readonly further: readonly string[];
 }
 
 export const SUITES: readonly Suite[] = [
-  { name: 'bookworm', rolling: false },
-  { name: 'trixie', rolling: false },
-  { name: 'sid', rolling: true },
+  { name: 'bookworm', rolling: false, further: [] },
+  { name: 'trixie', rolling: false, further: ['docker-cli'] },
+  { name: 'sid', rolling: true, further: ['docker-cli'] },
 ];
 
 export function suiteNamed(name: string): Suite {

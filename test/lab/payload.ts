@@ -6,7 +6,7 @@ import { busyboxTar, IMAGE_TAR } from './images.ts';
 import { run } from './run.ts';
 
 export interface Payload {
-  /** A tree that is copied over the root: what the package holds. Undefined: agent and units from the repository. */
+  /** A tree or a tar that is laid over the root: what the package holds. Undefined: agent and units from the repository. */
   readonly tree: string | undefined;
   readonly agent: string;
   readonly unitsDir: string;
@@ -41,6 +41,21 @@ async function copyAgentAndUnits(payload: Payload, root: string): Promise<void> 
   }
 }
 
+/** A tree, or an archive of one. */
+async function unpack(tree: string, root: string): Promise<void> {
+  if ((await stat(tree)).isDirectory()) {
+    await cp(tree, root, { recursive: true, verbatimSymlinks: true });
+    return;
+  }
+  // a plain unpacking would replace /lib, a link on a merged-/usr system, by a folder if the archive has one
+  await run(
+    ['tar', '--extract', `--file=${tree}`, `--directory=${root}`, '--keep-directory-symlink', '--no-same-owner'],
+    {
+      timeoutMs: 120_000,
+    },
+  );
+}
+
 /** Fills `image` (an overlay layer over `base`) with the payload and applies the presets, as the package's own script does. */
 export async function installPayload(payload: Payload, base: string, image: string, scratch: string): Promise<void> {
   for (const dir of [image, scratch]) {
@@ -54,7 +69,7 @@ export async function installPayload(payload: Payload, base: string, image: stri
   await run(['mount', '-t', 'overlay', 'overlay', '-o', `lowerdir=${base},upperdir=${image},workdir=${work}`, root]);
   try {
     if (payload.tree === undefined) await copyAgentAndUnits(payload, root);
-    else await cp(payload.tree, root, { recursive: true, verbatimSymlinks: true });
+    else await unpack(payload.tree, root);
     await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
     await chmod(join(root, 'usr/bin/flanneld'), 0o755);
     await mkdir(join(root, IMAGE_TAR, '..'), { recursive: true });

@@ -77,7 +77,8 @@ async function makeImage(root: string): Promise<void> {
 /** Path of the root for `suite`; never write into it: hosts that are up have it mounted. */
 export async function rootfs(suite: Suite): Promise<string> {
   const sources = await sourcesFor(suite);
-  const dir = await cached(`rootfs-${suite.name}`, [RECIPE, suite.name, ...PACKAGES, sources], async (scratch) => {
+  const packages = [...PACKAGES, ...suite.further];
+  const dir = await cached(`rootfs-${suite.name}`, [RECIPE, suite.name, ...packages, sources], async (scratch) => {
     const list = join(scratch, 'lab.sources');
     const root = join(scratch, 'root');
     await writeFile(list, sources);
@@ -86,7 +87,7 @@ export async function rootfs(suite: Suite): Promise<string> {
         'mmdebstrap',
         '--variant=minbase',
         '--mode=root',
-        `--include=${PACKAGES.join(',')}`,
+        `--include=${packages.join(',')}`,
         '--aptopt=APT::Install-Recommends "false"',
         // a machine pinned to an archive snapshot has Release files that are past their date
         '--aptopt=Acquire::Check-Valid-Until "false"',

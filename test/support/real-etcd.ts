@@ -1,7 +1,7 @@
 // A real etcd for one test file: Debian's package, on the loopback device, with a data directory of its own.
 
 import { execFile, spawn } from 'node:child_process';
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
@@ -39,7 +39,7 @@ export async function findEtcd(): Promise<EtcdProgram> {
 export interface RealEtcd {
   readonly endpoint: string;
   /** From now on it accepts connections and answers nothing. */
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   stop(): Promise<void>;
 }
@@ -90,7 +90,16 @@ export async function startEtcd(
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return { endpoint, freeze: () => void child.kill('SIGSTOP'), thaw: () => void child.kill('SIGCONT'), stop };
+  return {
+    endpoint,
+    async freeze() {
+      child.kill('SIGSTOP');
+      // Each thread stops in its own time, and until then it answers.
+      while (!(await areAllStopped(child.pid ?? 0))) await new Promise((resolve) => setTimeout(resolve, 2));
+    },
+    thaw: () => void child.kill('SIGCONT'),
+    stop,
+  };
 }
 
 /** A port of the loopback device that nothing listens on at this moment. */
@@ -104,6 +113,14 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
+}
+
+async function areAllStopped(pid: number): Promise<boolean> {
+  for (const task of await readdir(`/proc/${pid}/task`)) {
+    const stat = await readFile(`/proc/${pid}/task/${task}/stat`, 'utf8').catch(() => ') T');
+    if (!/\) T/.test(stat)) return false;
+  }
+  return true;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -29,11 +29,11 @@ export async function run(lab: Lab): Promise<void> {
 
 /** Inode and change time give away a file that was written again with the same text. */
 async function picture(node: Host): Promise<string[]> {
-  const files = await node.ask(['find', '/etc', '/usr/lib/systemd', '-type', 'f', '-printf', '%p %i %C@\\n']);
-  const units = await node.ask(['systemctl', 'show', '--property=Id,InvocationID,NeedDaemonReload', ...UNITS]);
+  const files = await node.answer(['find', '/etc', '/usr/lib/systemd', '-type', 'f', '-printf', '%p %i %C@\\n']);
+  const units = await node.answer(['systemctl', 'show', '--property=Id,InvocationID,NeedDaemonReload', ...UNITS]);
   return [
-    ...files.stdout.split('\n'),
-    ...units.stdout
+    ...files.split('\n'),
+    ...units
       .trim()
       .split('\n\n')
       .map((unit) => unit.split('\n').toSorted().join(' ')),

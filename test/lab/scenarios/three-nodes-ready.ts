@@ -34,8 +34,8 @@ export async function run(lab: Lab): Promise<void> {
       expectEqual(state.active, 'active', `${unit} on ${node.name}`);
       expectEqual(state.enabled, 'enabled', `${unit} on ${node.name} at the next boot`);
     }
-    const failed = await node.ask(['systemctl', 'list-units', '--failed', '--plain', '--no-legend']);
-    expectEqual(failed.stdout.trim(), '', `failed units on ${node.name}`);
+    const failed = await node.answer(['systemctl', 'list-units', '--failed', '--plain', '--no-legend']);
+    expectEqual(failed.trim(), '', `failed units on ${node.name}`);
     const cloudInit: unknown = JSON.parse(await node.readText('/run/cloud-init/result.json'));
     const { v1 } = cloudInit as { v1: { errors: unknown[] } };
     expectEqual(v1.errors.length, 0, `errors of cloud-init on ${node.name} (${JSON.stringify(v1.errors)})`);

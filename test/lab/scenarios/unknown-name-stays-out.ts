@@ -24,8 +24,8 @@ export async function run(lab: Lab): Promise<void> {
     for (const unit of ['etcd.service', 'flanneld.service', 'docker.service']) {
       expect((await stranger.unit(unit)).active !== 'active', `${unit} runs on a host that is not in the cluster file`);
     }
-    const data = await stranger.ask(['find', '/var/lib/etcd', '-name', 'member']);
-    expectEqual(data.stdout.trim(), '', `etcd data on ${stranger.name}`);
+    const data = await stranger.answer(['find', '/var/lib/etcd', '-name', 'member']);
+    expectEqual(data.trim(), '', `etcd data on ${stranger.name}`);
     const boot = await stranger.exec(['diyc-agent', 'boot'], 30_000);
     expectEqual(boot.code, EX_DATAERR, `exit code of diyc-agent boot (${boot.stderr.trim()})`);
     expect(boot.stderr.includes(STRANGER.name), `the error does not name ${STRANGER.name}: ${boot.stderr.trim()}`);

@@ -82,7 +82,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     [
       'refuses an unknown one, with the nearest and all others',
       { ...etcd('members: [a1, a22, a3]') },
-      ['error 5:22 unknown-member etcd.members[1]'],
+      ['error 5:23 unknown-member etcd.members[1]'],
       'did you mean "a2"? name one of a1, a2, a3, or add it under nodes',
     ],
     ['warns of two', etcd('members: [a1, a2]'), ['warning 5:9 even-members etcd.members'], 'name one member, or three'],

@@ -8,7 +8,7 @@ const refused: readonly (readonly [claim: string, text: string, summary: string]
   [
     'one key in two spellings',
     clusterText({ etcd: 'etcd: { peerPort: 1, "peerPort": 2 }' }),
-    'error 5:23 duplicate-key etcd.peerPort',
+    'error 5:22 duplicate-key etcd.peerPort',
   ],
   ['a tab as indentation', 'version: 1\nnodes:\n\ta1: {}\n', 'error 3:1 tab'],
   ['a second document', `${clusterText()}---\n${clusterText()}`, 'error 5:1 multiple-documents'],
@@ -23,7 +23,7 @@ const refused: readonly (readonly [claim: string, text: string, summary: string]
   ['a key that is a list', `${clusterText()}? [a]\n: b\n`, 'error 5:3 key-not-text'],
   ['an alias of nothing', clusterText({ cluster: 'cluster: *name' }), 'error 2:10 alias cluster'],
   ['an alias of itself', `${clusterText()}storage: &s { iscsi: *s }\n`, 'error 5:13 alias storage.iscsi.iscsi.iscsi'],
-  ['a thousand brackets', `a: ${'['.repeat(1000)}${']'.repeat(1000)}\n`, 'error 1:27 too-deep a[0][0][0]'],
+  ['a thousand brackets', `a: ${'['.repeat(1000)}${']'.repeat(1000)}\n`, 'error 1:28 too-deep a[0][0][0]'],
   ['brackets without end', '['.repeat(100_000), 'too-deep'],
   ['more than 256 KiB', `# ${'x'.repeat(300_000)}\n`, 'error 1:1 too-large'],
 ];
@@ -110,7 +110,7 @@ describe('names that YAML does not read as text', () => {
 
   test('on in etcd.members is a warning too', () => {
     const sections = { nodes: 'nodes: { "on": { address: 10.0.0.1 } }', etcd: 'etcd: { members: [on] }' };
-    expect(summaries(resolveText(clusterText(sections)))).toEqual(['warning 5:18 ambiguous-text etcd.members[0]']);
+    expect(summaries(resolveText(clusterText(sections)))).toEqual(['warning 5:19 ambiguous-text etcd.members[0]']);
   });
 });
 

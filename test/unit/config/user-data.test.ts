@@ -39,6 +39,17 @@ describe('user-data', () => {
     expect(summaries(resolution)).toEqual(['error 9:14 unknown-key diyc.flannel.netwrk']);
   });
 
+  test('may be JSON on one line', () => {
+    const cluster = {
+      version: 1,
+      cluster: 'c',
+      nodes: { a1: { address: '10.0.0.1' } },
+      flannel: { network: '10.9.0.0/16' },
+    };
+    const resolution = resolveUserData(`#cloud-config\n${JSON.stringify({ users: [], diyc: cluster })}\n`);
+    expect(resolution.diagnostics).toEqual([]);
+  });
+
   test('a jinja header and upper case in front change nothing', () => {
     expect(resolveUserData(`## template: jinja\n${userData}`).diagnostics).toEqual([]);
     expect(resolveUserData(`\n\n#Cloud-Config\n${userData}`).diagnostics).toEqual([]);
@@ -56,6 +67,11 @@ describe('user-data', () => {
     ['an archive of parts', '#cloud-config-archive\n- content: |\n    diyc: {}\n'],
     ['cloud-config without the key', '#cloud-config\nusers: []\n'],
     ['broken cloud-config without the key', '#cloud-config\nusers: [\n\t- x'],
+    [
+      'a template that mentions the key in a comment',
+      '## template: jinja\n#cloud-config\n{% if x %}\n# no diyc: here\n{% endif %}\n',
+    ],
+    ['the key of another mapping', '#cloud-config\nother: { diyc: { version: 1 } }\n'],
     ['nothing', ''],
   ];
   for (const [what, text] of others) {

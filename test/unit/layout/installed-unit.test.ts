@@ -1,8 +1,9 @@
 // Finding a unit where systemd would, without what the agent itself wrote.
 
 import { describe, expect, test } from 'bun:test';
-import { findUnit, ownMarker, readUnitSettings } from '../../../agent/layout/installed-unit.ts';
+import { findUnit, readUnitSettings } from '../../../agent/layout/installed-unit.ts';
 import { settingValues } from '../../../agent/layout/unit-file.ts';
+import { marker } from '../../../agent/model/marker.ts';
 import { header } from '../../../agent/render/marker.ts';
 import { type MemoryTree, memoryFiles } from '../../support/memory-files.ts';
 
@@ -26,7 +27,7 @@ test('a tree without merged /usr is searched below /lib too', async () => {
 describe("the agent's own unit", () => {
   const own = `${header('etcd, where its package brings no unit')}${text}`;
   test('is marked as the render room marks it', () => {
-    expect(header('x').startsWith(ownMarker)).toBe(true);
+    expect(header('x').startsWith(marker)).toBe(true);
   });
   test('is not found, so that a program without a unit stays one', async () => {
     expect(await find({ [`${etc}/etcd.service`]: own })).toBeNull();
@@ -91,7 +92,7 @@ describe('drop-ins', () => {
   test("of the agent, of other suffixes, and those that may not be read don't count", async () => {
     expect(
       await commands({
-        [`${etc}/etcd.service.d/restart.conf`]: `${ownMarker}: x.\n${set('/ours')}`,
+        [`${etc}/etcd.service.d/restart.conf`]: `${marker}: x.\n${set('/ours')}`,
         [`${etc}/etcd.service.d/old.conf.save`]: set('/saved'),
         [`${etc}/etcd.service.d/proxy.conf`]: { denied: true },
       }),

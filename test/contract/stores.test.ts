@@ -1,0 +1,254 @@
+// The contract of the key stores and of health, held against a real etcd and against the fake cluster.
+
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { etcdClient } from '../../agent/host/etcd-client.ts';
+import { nodeClock } from '../../agent/host/node-clock.ts';
+import type { Clock } from '../../agent/ports/clock.ts';
+import type { EtcdClient } from '../../agent/ports/host.ts';
+import type { KeyStore, LeaseStore } from '../../agent/ports/store.ts';
+import { effectLog } from '../support/effect-log.ts';
+import { fakeEtcd } from '../support/fake-etcd.ts';
+import { findEtcd, freePort, type RealEtcd, startEtcd } from '../support/real-etcd.ts';
+import { refusal } from '../support/refusal.ts';
+import { virtualClock } from '../support/virtual-clock.ts';
+
+const deadlineMs = 2_000;
+
+interface Subject {
+  readonly client: EtcdClient;
+  readonly clock: Clock;
+  readonly endpoint: string;
+  /** Nothing listens there. */
+  readonly refusing: string;
+  /** From now on the endpoint accepts connections and answers nothing, and back. */
+  silence(isSilent: boolean): Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function fake(): Promise<Subject> {
+  const clock = virtualClock();
+  const address = '192.168.99.51';
+  const cluster = fakeEtcd({ members: [address], clock, deadlineMs });
+  return {
+    client: cluster.clientFor(address, effectLog()),
+    clock,
+    endpoint: `http://${address}:2379`,
+    refusing: 'http://192.168.99.1:2379',
+    silence: async (isSilent) => cluster.setMember(address, isSilent ? 'silent' : 'up'),
+    stop: async () => undefined,
+  };
+}
+
+const program = await findEtcd();
+
+async function real(): Promise<Subject> {
+  if ('missing' in program) throw new Error(program.missing);
+  const directory = await mkdtemp(`${tmpdir()}/diyc-agent-etcd-`);
+  let etcd: RealEtcd;
+  try {
+    etcd = await startEtcd(program.path, directory, ['--enable-v2=true']);
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    client: etcdClient({ deadlineMs }),
+    clock: nodeClock(),
+    endpoint: etcd.endpoint,
+    refusing: `http://127.0.0.1:${await freePort()}`,
+    silence: async (isSilent) => (isSilent ? await etcd.freeze() : etcd.thaw()),
+    async stop() {
+      await etcd.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const unlessEtcd = 'missing' in program ? ` (skipped: ${program.missing})` : '';
+let keyNumber = 0;
+const freshKey = (): string => `/diyc/test/${++keyNumber}`;
+
+for (const { name, make, isPossible } of [
+  { name: 'the fake etcd', make: fake, isPossible: true },
+  { name: `a real etcd${unlessEtcd}`, make: real, isPossible: !('missing' in program) },
+]) {
+  describe.skipIf(!isPossible)(name, () => {
+    let subject: Subject;
+    let leases: LeaseStore;
+    beforeAll(async () => {
+      subject = await make();
+      leases = await subject.client.leases([subject.endpoint]);
+    }, 60_000);
+    afterAll(async () => {
+      leases?.close();
+      await subject?.stop();
+    });
+
+    for (const api of ['v2', 'v3'] as const) {
+      describe(api, () => {
+        let store: KeyStore;
+        beforeAll(async () => {
+          store = await subject.client.keys(api, [subject.endpoint]);
+        });
+        afterAll(() => store.close());
+
+        test('says which API it speaks', () => {
+          expect(store.api).toBe(api);
+        });
+
+        test('a key that is not there is null, and its directory is empty', async () => {
+          expect(await store.read('/nothing/here')).toBeNull();
+          expect(await store.list('/nothing/here/')).toEqual([]);
+        });
+
+        test('a key is created once; the second attempt is told what stands there', async () => {
+          const key = freshKey();
+          const value = '{"Network":"172.18.0.0/16","Backend":{"Type":"vxlan"}}\n+&=% ä';
+          expect(await store.createIfAbsent(key, value)).toEqual({ created: true, current: value });
+          expect(await store.createIfAbsent(key, 'other')).toEqual({ created: false, current: value });
+          expect(await store.read(key)).toBe(value);
+        });
+
+        test('of many who create at once exactly one does', async () => {
+          const key = freshKey();
+          const outcomes = await Promise.all(
+            Array.from({ length: 12 }, (_, i) => store.createIfAbsent(key, `from ${i}`)),
+          );
+          expect(outcomes.filter((o) => o.created)).toHaveLength(1);
+          expect(new Set(outcomes.map((o) => o.current)).size).toBe(1);
+        });
+
+        test('a list has what begins with the prefix, in order, and nothing else', async () => {
+          for (const key of ['/list/b', '/list/a', '/list/sub/c', '/listing', '/lis'])
+            await store.createIfAbsent(key, `value of ${key}`);
+          expect(await store.list('/list/')).toEqual([
+            { key: '/list/a', value: 'value of /list/a' },
+            { key: '/list/b', value: 'value of /list/b' },
+            { key: '/list/sub/c', value: 'value of /list/sub/c' },
+          ]);
+          expect((await store.list('/list/s')).map((v) => v.key)).toEqual(['/list/sub/c']);
+        });
+
+        test('an empty value is a value', async () => {
+          const key = freshKey();
+          await store.createIfAbsent(key, '');
+          expect(await store.read(key)).toBe('');
+        });
+
+        test('an endpoint that refuses is passed over', async () => {
+          const both = await subject.client.keys(api, [subject.refusing, subject.endpoint]);
+          expect((await both.createIfAbsent(freshKey(), 'x')).created).toBe(true);
+          both.close();
+        });
+
+        test('when all refuse, the error names each and the remedy', async () => {
+          const none = await subject.client.keys(api, [subject.refusing]);
+          const error = await refusal(() => none.read('/x'));
+          expect([error.kind, error.retryable]).toEqual(['unavailable', true]);
+          expect(error.message).toContain(subject.refusing);
+          expect(error.hint).toContain('etcd.service');
+          none.close();
+        });
+
+        test('without endpoints there is an error, not a hang', async () => {
+          const none = await subject.client.keys(api, []);
+          expect((await refusal(() => none.read('/x'))).kind).toBe('unavailable');
+        });
+
+        test('one that accepts and never answers costs no more than the deadline', async () => {
+          const store2 = await subject.client.keys(api, [subject.endpoint]);
+          await store2.read('/x');
+          await subject.silence(true);
+          try {
+            const started = subject.clock.monotonicMs();
+            const error = await refusal(() => store2.read('/x'));
+            const tookMs = subject.clock.monotonicMs() - started;
+            expect(error.kind).toBe('unavailable');
+            expect(error.message).toContain('did not answer within');
+            expect(tookMs).toBeGreaterThan(deadlineMs * 0.9);
+            expect(tookMs).toBeLessThan(deadlineMs * 1.5);
+          } finally {
+            await subject.silence(false);
+            store2.close();
+          }
+        }, 20_000);
+      });
+    }
+
+    test('v2 and v3 keys are two worlds', async () => {
+      const [v2, v3] = [
+        await subject.client.keys('v2', [subject.endpoint]),
+        await subject.client.keys('v3', [subject.endpoint]),
+      ];
+      const key = freshKey();
+      await v2.createIfAbsent(key, 'v2');
+      expect(await v3.read(key)).toBeNull();
+      expect(await v3.createIfAbsent(key, 'v3')).toEqual({ created: true, current: 'v3' });
+      expect(await v2.read(key)).toBe('v2');
+      v2.close();
+      v3.close();
+    });
+
+    test('a directory of the v2 API is no key', async () => {
+      const v2 = await subject.client.keys('v2', [subject.endpoint]);
+      await v2.createIfAbsent('/directory/key', 'x');
+      expect((await refusal(() => v2.read('/directory'))).kind).toBe('data');
+      expect((await refusal(() => v2.createIfAbsent('/directory', 'x'))).kind).toBe('data');
+      v2.close();
+    });
+
+    test('a key under a lease lives as long as the lease is kept alive', async () => {
+      const key = freshKey();
+      const lease = await leases.grantLease(2);
+      expect(lease).toMatch(/^[0-9]{10,}$/);
+      await leases.putUnderLease(key, 'one', lease);
+      await leases.putUnderLease(key, 'two', lease);
+      for (let i = 0; i < 4; i++) {
+        await subject.clock.sleep(900);
+        expect(await leases.keepLeaseAlive(lease)).toBe(true);
+      }
+      expect(await leases.read(key)).toBe('two');
+      const givenUpAt = subject.clock.monotonicMs() + 15_000;
+      while ((await leases.read(key)) !== null && subject.clock.monotonicMs() < givenUpAt)
+        await subject.clock.sleep(200);
+      expect(await leases.read(key)).toBeNull();
+      expect(await leases.keepLeaseAlive(lease)).toBe(false);
+      const error = await refusal(() => leases.putUnderLease(key, 'late', lease));
+      expect([error.kind, error.retryable]).toEqual(['tempfail', true]);
+    }, 30_000);
+
+    test('a lease that never was is gone', async () => {
+      expect(await leases.keepLeaseAlive('1234567890123456789')).toBe(false);
+    });
+
+    test('health tells the healthy from the refusing, and both answers come at once', async () => {
+      const found = await subject.client.health([subject.endpoint, subject.refusing], 2_000);
+      expect(found.map((f) => [f.endpoint, f.outcome])).toEqual([
+        [subject.endpoint, 'healthy'],
+        [subject.refusing, 'refused'],
+      ]);
+    });
+
+    test('health of one that accepts and does not answer is silent, within its deadline', async () => {
+      await subject.silence(true);
+      try {
+        const started = subject.clock.monotonicMs();
+        const [found] = await subject.client.health([subject.endpoint], 500);
+        expect(found?.outcome).toBe('silent');
+        expect(found?.detail).toContain('accepts connections but does not answer');
+        expect(subject.clock.monotonicMs() - started).toBeLessThan(1_500);
+      } finally {
+        await subject.silence(false);
+      }
+    }, 20_000);
+
+    test('a closed store is a fault of ours', async () => {
+      const store = await subject.client.leases([subject.endpoint]);
+      await store.read('/x');
+      store.close();
+      expect((await refusal(() => store.read('/x'))).kind).toBe('bug');
+    });
+  });
+}
