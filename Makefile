@@ -1,10 +1,9 @@
 # How diyc-agent is built, checked, tested and packed: `make help` lists the targets.
 
 BUN := node_modules/.bin/bun
-VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check unit golden test demo lab bench rpm tarball clean bootstrap lint-fix
+.PHONY: help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -18,7 +17,7 @@ build: bootstrap ## dist/diyc-agent, the one binary
 check: bootstrap ## types, lint with the walls, dead code
 	@$(BUN) test/run.ts check
 
-lint-fix: bootstrap ## format and apply the safe fixes
+fix: bootstrap ## format and apply the safe fixes
 	@node_modules/.bin/biome check --write
 
 unit: bootstrap ## unit tests only, the quick round
@@ -31,11 +30,17 @@ test: bootstrap ## everything: check, every tier, the lab; ends with the total
 	@bash packaging/bootstrap.sh test
 	@$(BUN) test/run.ts all
 
-demo: build ## a cluster of real hosts on this machine, step by step
-	@$(BUN) test/lab/lab.ts demo
+payload: build ## build/payload: the files of the package, laid out as on a host
+	@rm -rf build/payload
+	@$(BUN) packaging/payload.ts build/payload
 
-lab: build ## bring the lab up and leave it running
-	@$(BUN) test/lab/lab.ts up
+demo: payload ## a cluster of real hosts on this machine, step by step
+	@$(BUN) test/lab/lab.ts doctor --fix
+	@$(BUN) test/lab/lab.ts demo --payload build/payload
+
+lab: payload ## bring the lab up and leave it running; `bun test/lab/lab.ts down` ends it
+	@$(BUN) test/lab/lab.ts doctor --fix
+	@$(BUN) test/lab/lab.ts up --payload build/payload
 
 bench: build ## the budgets, as ratios of one run
 	@$(BUN) bench/bench.ts

@@ -49,7 +49,8 @@ async function main(): Promise<number> {
 
 function fail(cause: unknown): number {
   const error = isAgentError(cause) ? cause : bug(cause);
-  if (cause instanceof InvalidClusterFile && !argv.includes('--json')) err(diagnosticsText(cause.diagnostics));
+  if (cause instanceof InvalidClusterFile && !argv.includes('--json'))
+    err(diagnosticsText(cause.diagnostics, cause.documents));
   if (argv.includes('--json')) out(errorJson(error));
   else err(errorText(error));
   return error.exitCode;

@@ -54,7 +54,7 @@ fi
 
 # npm ci only when the lock file is not the one installed: it deletes node_modules first
 stamp=node_modules/.diyc-installed
-locked=$(cat package.json package-lock.json .npmrc | sha256sum)
+locked=$(cat package-lock.json .npmrc | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$locked" ]; then
   say 'npm ci'
   # commander asks for a newer node than Debian's: it is bundled and never runs there, so the warning says nothing

@@ -6,7 +6,7 @@
 // and output into the binary, so both are always `diyc-agent` in a folder of their own, and the result is moved.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.ts';
@@ -27,9 +27,9 @@ await main();
 
 async function main(): Promise<void> {
   const outfile = resolve(root, values.outfile);
-  const work = join(root, 'build', values.target ?? 'native');
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
+  mkdirSync(join(root, 'build'), { recursive: true });
+  // its own for each run: two builds may be under way
+  const work = mkdtempSync(join(root, 'build/compile-'));
   mkdirSync(dirname(outfile), { recursive: true });
 
   const generated = await generate();
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
 
   compile(script, work);
   renameSync(join(work, 'diyc-agent'), outfile);
+  rmSync(work, { recursive: true, force: true });
   const digest = createHash('sha256').update(readFileSync(outfile)).digest('hex');
   const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
   console.log(`${relative(root, outfile)}  ${packageVersion()} (${commit()})  ${megabytes} MB  sha256 ${digest}`);

@@ -6,7 +6,7 @@
 // silence: what this machine cannot run is counted as skipped, with the reason; in CI ($CI is set) it fails instead.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -97,6 +97,7 @@ async function lab(): Promise<Count> {
   const driver = 'test/lab/lab.ts';
   const fixed = await show([bun, driver, 'doctor', '--fix']);
   if (fixed.code !== 0) return cannot('lab', 'this machine lacks what `bun test/lab/lab.ts doctor` lists');
+  rmSync(join(root, 'build/payload'), { recursive: true, force: true });
   const laid = await show([bun, 'packaging/payload.ts', 'build/payload']);
   if (laid.code !== 0) return oneFailed;
   const { code, output } = await show([bun, driver, 'test', '--payload', 'build/payload']);

@@ -28,7 +28,7 @@ export const config: Verb = {
           const { diagnostics } = resolution;
           const isValid = !hasErrors(diagnostics);
           if (options.json) out(`${JSON.stringify({ schema: 1, valid: isValid, diagnostics })}\n`);
-          else out(diagnosticsText(diagnostics) + (isValid ? 'the cluster file is valid\n' : ''));
+          else out(diagnosticsText(diagnostics, resolution.documents) + (isValid ? 'the cluster file is valid\n' : ''));
           return isValid ? 0 : exitCodes.config;
         }),
       );

@@ -35,6 +35,7 @@ export async function runConverge(context: CommandContext, how: ConvergeVerb): P
     deadlineMs: how.deadlineMs,
     signal: context.signal,
   });
+  await host.programs.remember();
   if (outcome.plan.restartPending.length > 0)
     reporter.emit({ event: 'restart.pending', units: outcome.plan.restartPending });
   for (const { message, hint } of outcome.plan.waitingFor)

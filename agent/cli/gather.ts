@@ -118,7 +118,7 @@ export async function gather(
 /** The configuration, its warnings told; or all findings as one error. */
 export function accepted(resolution: Resolution, reporter: Reporter): ClusterConfig {
   if (resolution.config === null || hasErrors(resolution.diagnostics))
-    throw new InvalidClusterFile(resolution.diagnostics);
+    throw new InvalidClusterFile(resolution.diagnostics, resolution.documents);
   for (const d of resolution.diagnostics)
     reporter.emit({ event: 'config.warning', message: d.message, hint: d.remedy });
   return resolution.config;

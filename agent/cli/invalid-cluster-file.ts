@@ -1,12 +1,15 @@
 // The one error that carries many findings: all of them are printed before it.
 
+import type { ClusterDocument } from '../config/documents.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { AgentError } from '../model/errors.ts';
 
 export class InvalidClusterFile extends AgentError {
   readonly diagnostics: readonly Diagnostic[];
+  /** What the findings are about, so that they can quote their lines. */
+  readonly documents: readonly ClusterDocument[];
 
-  constructor(diagnostics: readonly Diagnostic[]) {
+  constructor(diagnostics: readonly Diagnostic[], documents: readonly ClusterDocument[]) {
     const errors = diagnostics.filter((d) => d.severity === 'error').length;
     super(
       'config',
@@ -16,5 +19,6 @@ export class InvalidClusterFile extends AgentError {
       },
     );
     this.diagnostics = diagnostics;
+    this.documents = documents;
   }
 }

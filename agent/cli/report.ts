@@ -43,6 +43,7 @@ async function runReport(context: CommandContext): Promise<number> {
   const published = await tryPublish(context, node, record);
   const all = withSince([...conditions, published], earlier?.conditions ?? [], host.clock.timestamp());
   await writeLocal(host, await reportOf(host, node, all, version));
+  await host.programs.remember();
   return 0;
 }
 

@@ -31,7 +31,7 @@ export const etcd: Component = {
         path: etcdDataDirectory(node.name),
         mode: 0o700,
         owner: at.account,
-        why: 'the data of this member; etcd warns about any other mode and cannot use a directory of root',
+        why: `the data of this member; etcd warns about any other mode and cannot use a directory of root${foreignData(at)}`,
       },
       {
         kind: 'file',
@@ -118,6 +118,12 @@ function waitingForPeers(context: NodeContext, units: UnitTable): string | null 
   if (peers.length === 0) return null;
   const needed = Math.floor(config.etcd.members.length / 2);
   return `${unit} has started and waits for ${needed} of its peers ${peers.join(', ')} to form a quorum`;
+}
+
+/** Debian's package starts a cluster of one when it is installed; its data is neither used nor touched. */
+function foreignData(layout: EtcdLayout): string {
+  const { foreignDataDirectory } = layout;
+  return foreignDataDirectory === null ? '' : `; ${foreignDataDirectory}, made by the package, is left alone`;
 }
 
 function missing(layout: EtcdLayout): Condition[] {

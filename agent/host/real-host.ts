@@ -41,7 +41,7 @@ export function realHost({ root }: RealHostOptions): Host {
     clock,
     units: systemdUnits({ exec }),
     network: linuxNetwork(exec),
-    programs: installedPrograms(exec),
+    programs: installedPrograms(exec, system),
     engine: dockerEngine(),
     etcd: etcdClient(),
     kernel: linuxKernel(exec),
@@ -86,7 +86,7 @@ function refusals(root: string): RunningParts {
       device: refuse('look at network devices'),
       routes: refuse('look at routes'),
     },
-    programs: { versionText: () => Promise.resolve(null) },
+    programs: { versionText: () => Promise.resolve(null), remember: () => Promise.resolve() },
     engine: { facts: refuse('ask the docker engine') },
     etcd,
     kernel: {

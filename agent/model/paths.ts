@@ -51,5 +51,5 @@ export const binaryDirectories = [
 /** Join a directory and a relative name. */
 export function under(directory: AbsolutePath, ...names: readonly string[]): AbsolutePath {
   const joined = [directory === '/' ? '' : directory, ...names].join('/');
-  return joined as AbsolutePath;
+  return (joined || '/') as AbsolutePath;
 }

@@ -37,6 +37,11 @@ export interface Programs {
   versionText(program: VersionedProgram, path: AbsolutePath): Promise<string | null>;
 }
 
+/** Asking is reading; keeping the answers for the next run is not, so only verbs that may change the host do it. */
+export interface RememberingPrograms extends Programs {
+  remember(): Promise<void>;
+}
+
 export interface EngineFacts {
   readonly version: string;
   readonly storageDriver: string;
@@ -95,5 +100,6 @@ export interface Kernel {
 export interface Host extends ReadOnlyHost {
   readonly files: Files;
   readonly units: Units;
+  readonly programs: RememberingPrograms;
   readonly kernel: Kernel;
 }

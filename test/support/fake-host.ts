@@ -172,6 +172,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     engine: fakeEngine,
     etcd: etcd.clientFor(ownAddress, log),
     programs: {
+      // A fake answers at once, so there is nothing to keep.
+      remember: () => Promise.resolve(),
       async versionText(_program, path) {
         log.assertAlive();
         const text = versions.get(path);
@@ -189,6 +191,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
             });
           }
           modules.add(name);
+          files.put({ '/proc/modules': [...modules].map((m) => `${m} 16384 0 - Live 0x0\n`).join('') });
           files.put({ [`/sys/module/${name}`]: { directory: true } });
           if (name === 'br_netfilter') files.put({ '/proc/sys/net/bridge/bridge-nf-call-iptables': '1\n' });
         });
@@ -240,7 +243,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       files.drop('/run');
       files.drop('/sys/module');
       files.drop('/proc/sys/net/bridge');
-      files.put({ '/run/systemd/system': { directory: true } });
+      files.put({ '/run/systemd/system': { directory: true }, '/proc/modules': '' });
       modules.clear();
       rules.clear();
       plugIn();
