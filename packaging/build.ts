@@ -1,6 +1,6 @@
 // Build dist/diyc-agent: generate, bundle to one CommonJS file, compile that with Bun into one binary.
 //
-//   bun packaging/build.ts [--entry agent/main.ts] [--outfile dist/diyc-agent] [--target bun-linux-arm64]
+//   bun packaging/build.ts [--entry agent/main.ts] [--outfile dist/diyc-agent]
 //
 // The same sources and commit give the same bytes: no time, host name or path gets in. Bun writes the names of script
 // and output into the binary, so both are always `diyc-agent` in a folder of their own, and the result is moved.
@@ -18,7 +18,6 @@ const { values } = parseArgs({
   options: {
     entry: { type: 'string', default: 'agent/main.ts' },
     outfile: { type: 'string', default: 'dist/diyc-agent' },
-    target: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -54,7 +53,6 @@ async function main(): Promise<void> {
 
 function compile(script: string, work: string): void {
   const bun = join(root, 'node_modules/.bin/bun');
-  const target = values.target === undefined ? [] : [`--target=${values.target}`];
   const argv = [
     'build',
     '--compile',
@@ -66,7 +64,6 @@ function compile(script: string, work: string): void {
     // without these two the binary runs code named by .env and bunfig.toml of whatever directory it is started in
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
-    ...target,
     script,
     '--outfile',
     'diyc-agent',

@@ -44,7 +44,7 @@ export async function runConverge(context: CommandContext, how: ConvergeVerb): P
     reporter.emit({
       event: 'run.finished',
       verb: how.verb,
-      outcome: `${outcome.done.length} steps done, this is ${node.node.name} of ${node.config.cluster}`,
+      outcome: `${outcome.done.length} ${outcome.done.length === 1 ? 'step' : 'steps'} done, this is ${node.node.name} of ${node.config.cluster}`,
       durationMs: host.clock.monotonicMs() - began,
     });
   } else {

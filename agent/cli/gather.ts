@@ -7,7 +7,7 @@ import { resolveHostFacts } from '../metadata/resolve.ts';
 import { readSeedClusterFile, readUserData } from '../metadata/user-data.ts';
 import type { ClusterConfig } from '../model/cluster-config.ts';
 import { hasErrors } from '../model/diagnostic.ts';
-import { AgentError } from '../model/errors.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
 import { type HostFacts, identify } from '../model/node-identity.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
 import type { NodeContext } from '../ports/component.ts';
@@ -43,7 +43,7 @@ export async function readDocuments(
   seedDirectories: readonly AbsolutePath[],
 ): Promise<Documents> {
   if (configFile !== null) {
-    const text = await files.readText(configFile);
+    const text = await readClusterText(files, configFile);
     if (text === null) {
       throw new AgentError('usage', `--config names ${configFile}, and there is no such file`, {
         hint: 'give the path of a cluster file',
@@ -54,21 +54,38 @@ export async function readDocuments(
   const documents: ClusterDocument[] = [];
   const unreadable: string[] = [];
   for (const { layer, clusterFile, dropInDirectory } of documentDirectories) {
-    const text = await files.readText(clusterFile);
+    const text = await readClusterText(files, clusterFile);
     if (text !== null) documents.push({ file: clusterFile, text, layer, dropIn: null });
     for (const name of await files.list(dropInDirectory)) {
       const file = under(dropInDirectory, name);
-      const dropIn = await files.readText(file);
+      const dropIn = await readClusterText(files, file);
       if (dropIn !== null) documents.push({ file, text: dropIn, layer, dropIn: name });
     }
   }
-  const seeded = await readSeedClusterFile(files, seedDirectories);
+  const seeded = await asConfig(() => readSeedClusterFile(files, seedDirectories));
   if (seeded !== null) documents.push({ file: seeded.file, text: seeded.text, layer: 'seed', dropIn: null });
   const userData = await readUserData(files, seedDirectories);
   if (userData.kind === 'found')
     documents.push({ file: userData.file, text: userData.text, layer: 'user-data', dropIn: null });
   if (userData.kind === 'unreadable') unreadable.push(`${userData.file}: ${userData.reason}`);
   return { documents, unreadable };
+}
+
+/** A cluster file that cannot be understood is the operator's to correct (`config`), whatever is wrong with it. */
+async function readClusterText(files: ReadOnlyFiles, file: AbsolutePath): Promise<string | null> {
+  return await asConfig(() => files.readText(file));
+}
+
+async function asConfig<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isAgentError(error) || error.kind !== 'data') throw error;
+    throw new AgentError('config', error.message, {
+      hint: 'put the cluster file there as UTF-8 text; diyc-agent config validate checks it without changing anything',
+      cause: error,
+    });
+  }
 }
 
 /** The cluster file as resolved, and who wrote which line. */

@@ -10,14 +10,13 @@ export class InvalidClusterFile extends AgentError {
   readonly documents: readonly ClusterDocument[];
 
   constructor(diagnostics: readonly Diagnostic[], documents: readonly ClusterDocument[]) {
-    const errors = diagnostics.filter((d) => d.severity === 'error').length;
-    super(
-      'config',
-      `the cluster file is invalid: ${errors} ${errors === 1 ? 'error' : 'errors'}; nothing was written`,
-      {
-        hint: 'correct what is listed above; diyc-agent config validate checks again without changing anything',
-      },
-    );
+    const errors = diagnostics.filter((d) => d.severity === 'error');
+    const verdict = errors.every((d) => d.rule === 'no-cluster-file')
+      ? 'there is no cluster file'
+      : `the cluster file is invalid: ${errors.length} ${errors.length === 1 ? 'error' : 'errors'}`;
+    super('config', `${verdict}; nothing was written`, {
+      hint: 'correct what is listed above; diyc-agent config validate checks again without changing anything',
+    });
     this.diagnostics = diagnostics;
     this.documents = documents;
   }

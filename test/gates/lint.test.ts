@@ -18,7 +18,7 @@ function lint(file: string, text: string): { readonly code: number | null; reado
     writeFileSync(join(folder, file), text);
     const { status, stdout, stderr } = spawnSync(
       join(repository, 'node_modules/.bin/biome'),
-      ['check', '--vcs-enabled=false', '--colors=off', '--error-on-warnings', 'agent'],
+      ['check', '--colors=off', '--error-on-warnings', 'agent'],
       { cwd: folder, encoding: 'utf8' },
     );
     return { code: status, output: `${stdout}${stderr}` };

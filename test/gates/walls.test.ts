@@ -203,7 +203,7 @@ describe('walls', () => {
     // the JSON reporters leave out the advice, which is the half that an author needs: read what an author reads
     const { stdout, stderr } = spawnSync(
       join(repository, 'node_modules/.bin/biome'),
-      ['lint', '--vcs-enabled=false', '--colors=off', '--max-diagnostics=none', 'agent'],
+      ['lint', '--colors=off', '--max-diagnostics=none', 'agent'],
       { cwd: planted, encoding: 'utf8', maxBuffer: 1 << 28 },
     );
     const heading = /^(agent\/\S+?\.ts)(?::\d+:\d+)? (\S+) .*━+$/gm;

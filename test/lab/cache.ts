@@ -1,7 +1,7 @@
 /** What is expensive to build is kept by the content of its inputs, and appears only when it is complete. */
 
 import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { during } from './progress.ts';
 import { run } from './run.ts';
@@ -15,6 +15,18 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+async function remove(dir: string): Promise<void> {
+  await run(['rm', '-rf', '--one-file-system', dir], { timeoutMs: 60_000, tolerant: true });
+}
+
+/** What builds of processes that are no more have left: an interrupted one has no time to tidy up. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(cacheDir())) {
+    const pid = /\.building-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !(await exists(`/proc/${pid}`))) await remove(join(cacheDir(), name));
+  }
 }
 
 /**
@@ -35,6 +47,7 @@ export async function cached(
   }
   const scratch = `${path}.building-${process.pid}`;
   await mkdir(cacheDir(), { recursive: true });
+  await removeAbandoned();
   await mkdir(scratch);
   try {
     await during(`building ${name}`, () => build(scratch));
@@ -44,10 +57,7 @@ export async function cached(
     });
   } finally {
     // one file system only: a build that left something mounted must not lose what is mounted there
-    if (await exists(scratch)) {
-      await run(['rm', '-rf', '--one-file-system', scratch], { timeoutMs: 60_000, tolerant: true });
-      await rm(scratch, { recursive: true, force: true }).catch(() => undefined);
-    }
+    if (await exists(scratch)) await remove(scratch);
   }
   return path;
 }

@@ -13,7 +13,7 @@ import { during, say } from './progress.ts';
 import { rootfs } from './rootfs.ts';
 import { run } from './run.ts';
 import { FLANNEL_PREFIX, NODE_KEYS, NODES, seedFiles } from './seed.ts';
-import { ClusterStore } from './store.ts';
+import { ClusterStore, type StoredKey } from './store.ts';
 import { notYet, pause, type Seen, until, yes } from './wait.ts';
 
 export interface LabOptions {
@@ -98,16 +98,25 @@ export class Lab {
 
   /** flannel's leases as they stand in etcd. */
   async leases(): Promise<Lease[]> {
-    const prefix = `${FLANNEL_PREFIX}/subnets/`;
-    return (await this.store.list(prefix)).map((entry) => {
+    return (await this.#flannelKeys('/subnets')).map((entry) => {
       const value: unknown = JSON.parse(entry.value);
       const { PublicIP, BackendType } = value as { PublicIP?: unknown; BackendType?: unknown };
       return {
-        subnet: entry.key.slice(prefix.length).replace(/-(\d+)$/, '/$1'),
+        subnet: (entry.key.split('/').at(-1) ?? '').replace(/-(\d+)$/, '/$1'),
         publicIp: String(PublicIP),
         backend: String(BackendType),
       };
     });
+  }
+
+  /** The text of flannel's config key, in the store that this flanneld reads. */
+  async flannelConfig(): Promise<string | undefined> {
+    return (await this.#flannelKeys('')).find((entry) => entry.key === `${FLANNEL_PREFIX}/config`)?.value;
+  }
+
+  async #flannelKeys(folder: string): Promise<StoredKey[]> {
+    const path = `${FLANNEL_PREFIX}${folder}`;
+    return this.options.flanneld.store === 'v2' ? await this.store.listV2(path) : await this.store.list(`${path}/`);
   }
 
   async leaseOf(host: Host): Promise<Lease | undefined> {

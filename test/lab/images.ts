@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { cached } from './cache.ts';
 import { run } from './run.ts';
 
+export const BUSYBOX = '/bin/busybox';
 export const IMAGE = 'diyc-lab/busybox';
 /** Where the hosts find the tar for `docker import`: there is no registry in a lab. */
 export const IMAGE_TAR = '/usr/share/diyc-lab/busybox.tar';
@@ -22,7 +23,7 @@ export async function busyboxTar(): Promise<string> {
     for (const folder of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'www/cgi-bin']) {
       await mkdir(join(root, folder), { recursive: true });
     }
-    await copyFile('/bin/busybox', join(root, 'bin/busybox'));
+    await copyFile(BUSYBOX, join(root, 'bin/busybox'));
     await chmod(join(root, 'bin/busybox'), 0o755);
     for (const name of ['sh', 'sleep', 'cat', 'httpd', 'wget', 'ip', 'ping']) {
       await symlink('busybox', join(root, 'bin', name));

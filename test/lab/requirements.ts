@@ -1,6 +1,7 @@
 /** What the machine must have before a lab can stand on it, each with the remedy; nothing is found out half way. */
 
 import { readFile } from 'node:fs/promises';
+import { BUSYBOX } from './images.ts';
 import { hasProgram, run } from './run.ts';
 
 export interface Finding {
@@ -103,6 +104,10 @@ export async function check(): Promise<Finding[]> {
       ),
     );
   }
+  // the dynamic busybox has the same program name, but cannot run in an empty container
+  const linked = await run(['ldd', BUSYBOX], { tolerant: true }).catch(() => undefined);
+  const isStatic = linked !== undefined && /not a dynamic|statically/.test(linked.stdout + linked.stderr);
+  found.push(finding('a static busybox', isStatic, `${BUSYBOX} needs libraries`, 'apt-get install busybox-static'));
   if (root && (await hasProgram('unshare')) && (await hasProgram('ip'))) found.push(...(await kernelFindings()));
   return found;
 }
@@ -112,7 +117,6 @@ export async function install(): Promise<readonly string[]> {
   const missing = new Set<string>();
   for (const [program, pkg] of PROGRAMS) if (!(await hasProgram(program))) missing.add(pkg);
   if (process.env['FLANNELD'] === undefined && !(await hasProgram('go'))) missing.add(GO_PACKAGE);
-  // the dynamic busybox has the same program name, but cannot run in an empty container
   if (!(await succeeds(['dpkg', '-s', 'busybox-static'])).ok) missing.add('busybox-static');
   if (missing.size > 0) {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };

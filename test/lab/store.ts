@@ -73,6 +73,35 @@ export class ClusterStore {
     return keys;
   }
 
+  /** The keys directly below a folder of the v2 store, which flannel below 0.18 reads; v3 does not show them. */
+  async listV2(folder: string): Promise<StoredKey[]> {
+    const last: string[] = [];
+    for (const endpoint of this.#endpoints) {
+      const outcome = await run(
+        fromSwitch(this.#names, [
+          'curl',
+          '--silent',
+          '--show-error',
+          '--max-time',
+          '4',
+          `${endpoint}/v2/keys${folder}`,
+        ]),
+        { tolerant: true },
+      );
+      if (outcome.code !== 0) {
+        last.push(outcome.stderr.trim());
+        continue;
+      }
+      const { node } = JSON.parse(outcome.stdout) as {
+        node?: { nodes?: { key: string; value?: string; ttl?: number }[] };
+      };
+      return (node?.nodes ?? []).flatMap(({ key, value, ttl }) =>
+        value === undefined ? [] : [{ key, value, hasLease: ttl !== undefined }],
+      );
+    }
+    throw new Error(`no endpoint answers in its v2 API: ${last.at(-1) ?? 'none known'}`);
+  }
+
   async get(key: string): Promise<StoredKey | undefined> {
     return (await this.list(key)).find((entry) => entry.key === key);
   }

@@ -40,6 +40,4 @@ export const test = Object.assign(declareTest, {
   skipIf: (condition: boolean) => (condition ? test.skip : declareTest),
   if: (condition: boolean) => (condition ? declareTest : test.skip),
 });
-export const it = test;
-
 export const describe = Object.assign(declareSuite, { each: each(declareSuite) });

@@ -19,6 +19,6 @@ export async function run(lab: Lab): Promise<void> {
 async function picture(lab: Lab): Promise<string> {
   const members = [...(await lab.store.members())].map(([member, url]) => `${member}=${url}`).toSorted();
   const leases = (await lab.leases()).map((lease) => `${lease.publicIp} has ${lease.subnet}`).toSorted();
-  const config = (await lab.store.get('/admin/flannel/config'))?.value ?? 'none';
+  const config = (await lab.flannelConfig()) ?? 'none';
   return [...members, ...leases, config].join('\n');
 }

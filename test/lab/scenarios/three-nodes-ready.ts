@@ -2,7 +2,7 @@
 
 import type { Lab } from '../cluster.ts';
 import { expect, expectEqual } from '../scenario.ts';
-import { FLANNEL_PREFIX, NODES, OVERLAY } from '../seed.ts';
+import { NODES, OVERLAY } from '../seed.ts';
 
 export const name = 'three-nodes-ready';
 export const claim =
@@ -19,7 +19,7 @@ export async function run(lab: Lab): Promise<void> {
   }
   expectEqual(members.size, NODES.size, 'number of etcd members');
 
-  const config: unknown = JSON.parse((await lab.store.get(`${FLANNEL_PREFIX}/config`))?.value ?? 'null');
+  const config: unknown = JSON.parse((await lab.flannelConfig()) ?? 'null');
   const { Network, Backend } = (config ?? {}) as { Network?: unknown; Backend?: { Type?: unknown } };
   expectEqual(String(Network), OVERLAY, "Network in flannel's config key");
   expectEqual(String(Backend?.Type), 'vxlan', "Backend.Type in flannel's config key (absent would mean udp)");
