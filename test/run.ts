@@ -8,6 +8,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { nodeOfLockFile } from './support/node-of-lock-file.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const bun = join(root, 'node_modules/.bin/bun');
@@ -87,7 +88,8 @@ async function tier(name: string): Promise<Count> {
 /** The unit tests on the other engine: what says that only agent/host and main.ts know Bun. */
 async function unitOnNode(): Promise<Count> {
   title('unit, on Node');
-  if (!existsSync(join(root, 'node_modules/.bin/node'))) return cannot('unit, on Node', 'no node of the lock file');
+  const node = nodeOfLockFile(root);
+  if (!existsSync(node)) return cannot('unit, on Node', `there is no ${node}`);
   const { code, output } = await show([bun, 'test/on-node.ts']);
   return countOf(output, code, /^# pass (\d+)/m, /^# fail (\d+)/m, [/^# skipped (\d+)/m, /^# todo (\d+)/m]);
 }

@@ -33,9 +33,25 @@ export type Action = (
   context: CommandContext,
   options: Readonly<Record<string, unknown>>,
   args: readonly string[],
+  program: Command,
 ) => Promise<number>;
 
+/** A verb as data: what the command line needs to know of it, and where its action is found when it is chosen. */
 export interface Verb {
-  /** Declares itself on the program; `run` is called with the action when the verb is chosen. */
-  declare(program: Command, run: (action: Action) => (...parameters: unknown[]) => Promise<void>): void;
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly options?: readonly VerbOption[];
+  readonly argument?: { readonly name: string; readonly about: string; readonly choices: readonly string[] };
+  /** Loaded only when the verb is chosen: `--version` has no use for a YAML parser. */
+  readonly load?: () => Promise<Action>;
+  /** For a verb that is a group of verbs. */
+  readonly verbs?: readonly Verb[];
+}
+
+export interface VerbOption {
+  /** As commander has it: `--deadline <duration>`. */
+  readonly flags: string;
+  readonly about: string;
+  readonly preset?: string | boolean;
 }

@@ -1,24 +1,13 @@
 // `completion bash|zsh|fish`: made from the program itself, so that it never lags behind.
 
-import { Argument, type Command } from 'commander';
-import type { Verb } from './command.ts';
+import type { Command } from 'commander';
+import type { Action } from './command.ts';
 
-const shells = ['bash', 'zsh', 'fish'] as const;
-
-export const completion: Verb = {
-  declare(program, run) {
-    program
-      .command('completion')
-      .summary('print shell completion')
-      .addArgument(new Argument('<shell>', 'which shell').choices([...shells]))
-      .action(
-        run(async ({ out }, _options, [shell]) => {
-          const words = wordsOf(program);
-          out(shell === 'fish' ? fish(words) : shell === 'zsh' ? zsh(words) : bash(words));
-          return 0;
-        }),
-      );
-  },
+/** Print the completion script of a shell, from the program that called this. */
+export const runCompletion: Action = async ({ out }, _options, [shell], program) => {
+  const words = wordsOf(program);
+  out(shell === 'fish' ? fish(words) : shell === 'zsh' ? zsh(words) : bash(words));
+  return 0;
 };
 
 /** Words that may follow each chain of verbs: '' for the program itself, `config`, `join`. */

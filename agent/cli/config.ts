@@ -8,64 +8,40 @@ import { hasErrors } from '../model/diagnostic.ts';
 import { exitCodes, isAgentError } from '../model/errors.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { ReadOnlyFiles } from '../ports/files.ts';
-import type { Verb } from './command.ts';
+import type { Action } from './command.ts';
 import { accepted, readCluster } from './gather.ts';
 import { configFile } from './options.ts';
 
-export const config: Verb = {
-  declare(program, run) {
-    const group = program.command('config').summary('validate, show or describe the cluster file');
-    group
-      .command('validate')
-      .summary('check the cluster file; every finding with file, line, column and remedy')
-      .action(
-        run(async ({ host, options, out }) => {
-          const resolution = await readCluster(
-            host.files,
-            configFile(options.config),
-            await seedDirectories(host.files),
-          );
-          const { diagnostics } = resolution;
-          const isValid = !hasErrors(diagnostics);
-          if (options.json) out(`${JSON.stringify({ schema: 1, valid: isValid, diagnostics })}\n`);
-          else out(diagnosticsText(diagnostics, resolution.documents) + (isValid ? 'the cluster file is valid\n' : ''));
-          return isValid ? 0 : exitCodes.config;
-        }),
-      );
-    group
-      .command('show')
-      .summary('print the cluster file as the agent understands it, defaults filled in')
-      .option('--origin', 'say for each line where it comes from', false)
-      .action(
-        run(async ({ host, reporter, options: global, out }, options) => {
-          const resolution = await readCluster(
-            host.files,
-            configFile(global.config),
-            await seedDirectories(host.files),
-          );
-          const cluster = accepted(resolution, reporter);
-          if (global.json) out(`${JSON.stringify({ schema: 1, config: cluster, origins: resolution.origins })}\n`);
-          else if (resolution.raw !== null) {
-            out(
-              showCluster(
-                { config: cluster, origins: resolution.origins, raw: resolution.raw },
-                { origin: options['origin'] === true },
-              ),
-            );
-          }
-          return 0;
-        }),
-      );
-    group
-      .command('schema')
-      .summary('print the JSON Schema of the cluster file, for editors')
-      .action(
-        run(async ({ out }) => {
-          out(schemaText());
-          return 0;
-        }),
-      );
-  },
+/** Print all findings; 78 when one is an error. */
+export const validateConfig: Action = async ({ host, options, out }) => {
+  const resolution = await readCluster(host.files, configFile(options.config), await seedDirectories(host.files));
+  const { diagnostics } = resolution;
+  const isValid = !hasErrors(diagnostics);
+  if (options.json) out(`${JSON.stringify({ schema: 1, valid: isValid, diagnostics })}\n`);
+  else out(diagnosticsText(diagnostics, resolution.documents) + (isValid ? 'the cluster file is valid\n' : ''));
+  return isValid ? 0 : exitCodes.config;
+};
+
+/** Print the effective cluster file. */
+export const showConfig: Action = async ({ host, reporter, options: global, out }, options) => {
+  const resolution = await readCluster(host.files, configFile(global.config), await seedDirectories(host.files));
+  const cluster = accepted(resolution, reporter);
+  if (global.json) out(`${JSON.stringify({ schema: 1, config: cluster, origins: resolution.origins })}\n`);
+  else if (resolution.raw !== null) {
+    out(
+      showCluster(
+        { config: cluster, origins: resolution.origins, raw: resolution.raw },
+        { origin: options['origin'] === true },
+      ),
+    );
+  }
+  return 0;
+};
+
+/** Print the JSON Schema. */
+export const printSchema: Action = async ({ out }) => {
+  out(schemaText());
+  return 0;
 };
 
 /** A host without meta-data may still have a cluster file in /etc; that is judged all the same. */

@@ -1,5 +1,6 @@
 // From the host's files to the context everything is decided from: meta-data, cluster file, identity, layout.
 
+import { diagnosticsText } from '../config/diagnostics-text.ts';
 import { type ClusterDocument, documentDirectories } from '../config/documents.ts';
 import { type Resolution, resolveCluster } from '../config/resolve.ts';
 import { observeLayout } from '../layout/observe.ts';
@@ -81,10 +82,7 @@ async function asConfig<T>(read: () => Promise<T>): Promise<T> {
     return await read();
   } catch (error) {
     if (!isAgentError(error) || error.kind !== 'data') throw error;
-    throw new AgentError('config', error.message, {
-      hint: 'put the cluster file there as UTF-8 text; diyc-agent config validate checks it without changing anything',
-      cause: error,
-    });
+    throw new AgentError('config', error.message, { hint: error.hint, cause: error });
   }
 }
 
@@ -135,7 +133,7 @@ export async function gather(
 /** The configuration, its warnings told; or all findings as one error. */
 export function accepted(resolution: Resolution, reporter: Reporter): ClusterConfig {
   if (resolution.config === null || hasErrors(resolution.diagnostics))
-    throw new InvalidClusterFile(resolution.diagnostics, resolution.documents);
+    throw new InvalidClusterFile(resolution.diagnostics, diagnosticsText(resolution.diagnostics, resolution.documents));
   for (const d of resolution.diagnostics)
     reporter.emit({ event: 'config.warning', message: d.message, hint: d.remedy });
   return resolution.config;

@@ -1,15 +1,14 @@
 // The one error that carries many findings: all of them are printed before it.
 
-import type { ClusterDocument } from '../config/documents.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { AgentError } from '../model/errors.ts';
 
 export class InvalidClusterFile extends AgentError {
   readonly diagnostics: readonly Diagnostic[];
-  /** What the findings are about, so that they can quote their lines. */
-  readonly documents: readonly ClusterDocument[];
+  /** The findings as text for people. */
+  readonly findings: string;
 
-  constructor(diagnostics: readonly Diagnostic[], documents: readonly ClusterDocument[]) {
+  constructor(diagnostics: readonly Diagnostic[], findings: string) {
     const errors = diagnostics.filter((d) => d.severity === 'error');
     const verdict = errors.every((d) => d.rule === 'no-cluster-file')
       ? 'there is no cluster file'
@@ -18,6 +17,6 @@ export class InvalidClusterFile extends AgentError {
       hint: 'correct what is listed above; diyc-agent config validate checks again without changing anything',
     });
     this.diagnostics = diagnostics;
-    this.documents = documents;
+    this.findings = findings;
   }
 }

@@ -11,82 +11,61 @@ import { AgentError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import type { Host } from '../ports/host.ts';
 import { renderFlannelNetwork } from '../render/flannel.ts';
-import type { Verb } from './command.ts';
+import type { Action } from './command.ts';
 import { gather } from './gather.ts';
 import { absolute, configFile, parseDuration } from './options.ts';
 import { requireRoot } from './permission.ts';
 
-const longWait = '1h';
 const dockerUnit = 'docker.service';
 const dockerProgram = '/usr/bin/dockerd';
 
-export const join: Verb = {
-  declare(program, run) {
-    const group = program.command('join').summary('what the units of flanneld and docker call while they start');
-    group
-      .command('seed')
-      .summary("create flannel's configuration in etcd if it is absent; waits for etcd")
-      .option('--deadline <duration>', 'give up after this long; the unit then tries again', longWait)
-      .action(
-        run(async ({ host, reporter, options: global, signal }, options) => {
-          requireRoot(host, global.root, 'join seed');
-          const { config, node, layout } = await gather(host, reporter, configFile(global.config));
-          const secret = await backendSecret(host, config);
-          const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
-          const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
-          await seedFlannel(host, reporter, { config, node, api: layout.flannel.etcdApi, wanted, deadlineMs, signal });
-          return 0;
-        }),
-      );
-    group
-      .command('lease')
-      .summary('start docker again if its own start failed while flannel was late')
-      .action(
-        run(async ({ host, options: global }) => {
-          requireRoot(host, global.root, 'join lease');
-          const [docker] = await host.units.states([dockerUnit]);
-          if (docker === undefined) return 0;
-          const decision = dockerAfterLease(docker);
-          if (decision === 'reset and start') await host.units.resetFailed([dockerUnit]);
-          if (decision !== 'leave') await host.units.queueStart([dockerUnit]);
-          return 0;
-        }),
-      );
-    group
-      .command('bridge')
-      .summary("write docker's network options from flannel's lease; waits for the lease")
-      .option('--deadline <duration>', 'give up after this long; the unit then tries again', longWait)
-      .action(
-        run(async ({ host, reporter, options: global, signal }, options) => {
-          requireRoot(host, global.root, 'join bridge');
-          const { config } = await gather(host, reporter, configFile(global.config));
-          const text = await host.programs.versionText('dockerd', (await findDockerd(host)) ?? dockerProgram);
-          const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
-          await prepareBridge(host, reporter, {
-            config,
-            dockerVersion:
-              parseDockerVersion(text ?? '')
-                ?.split('.')
-                .map(Number) ?? null,
-            deadlineMs,
-            signal,
-          });
-          return 0;
-        }),
-      );
-    group
-      .command('forward')
-      .summary('let packets of the overlay through to containers')
-      .action(
-        run(async ({ host, reporter, options: global }) => {
-          requireRoot(host, global.root, 'join forward');
-          const { config } = await gather(host, reporter, configFile(global.config));
-          const chain = (await host.kernel.hasFirewallChain('filter', 'DOCKER-USER')) ? 'DOCKER-USER' : 'FORWARD';
-          for (const step of forwardRules(config, chain)) await execute(host, step);
-          return 0;
-        }),
-      );
-  },
+/** Seed flannel's configuration. */
+export const joinSeed: Action = async ({ host, reporter, options: global, signal }, options) => {
+  requireRoot(host, global.root, 'join seed');
+  const { config, node, layout } = await gather(host, reporter, configFile(global.config));
+  const secret = await backendSecret(host, config);
+  const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
+  const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
+  await seedFlannel(host, reporter, { config, node, api: layout.flannel.etcdApi, wanted, deadlineMs, signal });
+  return 0;
+};
+
+/** Queue docker again where its own start failed. */
+export const joinLease: Action = async ({ host, options: global }) => {
+  requireRoot(host, global.root, 'join lease');
+  const [docker] = await host.units.states([dockerUnit]);
+  if (docker === undefined) return 0;
+  const decision = dockerAfterLease(docker);
+  if (decision === 'reset and start') await host.units.resetFailed([dockerUnit]);
+  if (decision !== 'leave') await host.units.queueStart([dockerUnit]);
+  return 0;
+};
+
+/** Prepare docker's options and bridge. */
+export const joinBridge: Action = async ({ host, reporter, options: global, signal }, options) => {
+  requireRoot(host, global.root, 'join bridge');
+  const { config } = await gather(host, reporter, configFile(global.config));
+  const text = await host.programs.versionText('dockerd', (await findDockerd(host)) ?? dockerProgram);
+  const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
+  await prepareBridge(host, reporter, {
+    config,
+    dockerVersion:
+      parseDockerVersion(text ?? '')
+        ?.split('.')
+        .map(Number) ?? null,
+    deadlineMs,
+    signal,
+  });
+  return 0;
+};
+
+/** Let packets of the overlay through. */
+export const joinForward: Action = async ({ host, reporter, options: global }) => {
+  requireRoot(host, global.root, 'join forward');
+  const { config } = await gather(host, reporter, configFile(global.config));
+  const chain = (await host.kernel.hasFirewallChain('filter', 'DOCKER-USER')) ? 'DOCKER-USER' : 'FORWARD';
+  for (const step of forwardRules(config, chain)) await execute(host, step);
+  return 0;
 };
 
 async function findDockerd(host: Host): Promise<'/usr/sbin/dockerd' | '/usr/bin/dockerd' | null> {

@@ -1,22 +1,9 @@
 // The command line: global options, the list of verbs, and how a verb's end becomes an exit code.
 
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../model/errors.ts';
-import { apply } from './apply.ts';
-import { boot } from './boot.ts';
 import type { Action, CommandContext, GlobalOptions, Verb } from './command.ts';
-import { completion } from './completion.ts';
-import { config } from './config.ts';
-import { join } from './join.ts';
-import { nodes } from './nodes.ts';
-import { plan } from './plan.ts';
-import { report } from './report.ts';
-import { status } from './status.ts';
-import { version } from './version.ts';
-import { wait } from './wait.ts';
-
-/** In the order of --help. To add a verb: one file beside this one, one entry here. */
-const verbs: readonly Verb[] = [status, nodes, wait, plan, apply, boot, join, report, config, completion, version];
+import { verbs } from './verbs.ts';
 
 export interface ProgramPorts {
   readonly version: string;
@@ -56,17 +43,11 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
     .exitOverride()
     .configureOutput({ writeOut: ports.out, writeErr: () => undefined });
 
-  const run =
-    (action: Action) =>
-    async (...parameters: unknown[]): Promise<void> => {
-      const command = parameters.at(-1);
-      if (!(command instanceof Command))
-        throw new AgentError('bug', 'a verb was called without its command', { hint: 'report this' });
-      const global = globalOptions(program, ports);
-      const context = await ports.context(global, chain(command, program));
-      exitCode = await action(context, command.opts(), command.args);
-    };
-  for (const verb of verbs) verb.declare(program, run);
+  const chosen = async (load: () => Promise<Action>, command: Command): Promise<void> => {
+    const context = await ports.context(globalOptions(program, ports), chain(command, program));
+    exitCode = await (await load())(context, command.opts(), command.args, program);
+  };
+  for (const verb of verbs) declare(program, verb, chosen);
   configureAll(program);
 
   try {
@@ -75,8 +56,8 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') {
-      // No verb was given: the list of verbs is the answer, on standard error.
-      ports.err(program.helpInformation());
+      // No verb was given, or half of one: the list of verbs is the answer, on standard error.
+      ports.err(commandOf(program, argv).helpInformation());
       return exitCodes.usage;
     }
     throw new AgentError('usage', error.message.replace(/^error: /, ''), {
@@ -84,6 +65,31 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
     });
   }
   return exitCode;
+}
+
+/** Put a verb, and what it groups, on the program. */
+function declare(
+  parent: Command,
+  verb: Verb,
+  chosen: (load: () => Promise<Action>, command: Command) => Promise<void>,
+): void {
+  const command = parent.command(verb.name).summary(verb.summary);
+  command.description(verb.description ?? verb.summary);
+  for (const { flags, about, preset } of verb.options ?? []) command.option(flags, about, preset);
+  if (verb.argument !== undefined) {
+    const { name, about, choices } = verb.argument;
+    command.addArgument(new Argument(`<${name}>`, about).choices(choices));
+  }
+  for (const inner of verb.verbs ?? []) declare(command, inner, chosen);
+  const { load } = verb;
+  if (load !== undefined) command.action(() => chosen(load, command));
+}
+
+/** The command that the arguments lead to, as far as they name one. */
+function commandOf(program: Command, argv: readonly string[]): Command {
+  let command = program;
+  for (const word of argv) command = command.commands.find((c) => c.name() === word) ?? command;
+  return command;
 }
 
 /** Global options are understood before and after the verb. */

@@ -12,19 +12,14 @@ import { observeConditions } from '../readiness/observe.ts';
 import { publish } from '../readiness/publish.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { parseLease } from '../render/flannel.ts';
-import type { CommandContext, Verb } from './command.ts';
+import type { Action, CommandContext } from './command.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile } from './options.ts';
 import { requireRoot } from './permission.ts';
 import { failedReport, readReport, reportOf } from './status-report.ts';
 
-export const report: Verb = {
-  declare(program, run) {
-    program.command('report').summary('observe this node and publish how it is; for the timer').action(run(runReport));
-  },
-};
-
-async function runReport(context: CommandContext): Promise<number> {
+/** Observe, publish, write down. */
+export const runReport: Action = async (context) => {
   const { host, reporter, options, version } = context;
   requireRoot(host, options.root, 'report');
   const earlier = await readReport(host.files);
@@ -45,7 +40,7 @@ async function runReport(context: CommandContext): Promise<number> {
   await writeLocal(host, await reportOf(host, node, all, version));
   await host.programs.remember();
   return 0;
-}
+};
 
 async function writeLocal(host: Host, status: StatusReport): Promise<void> {
   const readable = { mode: 0o644, owner: null };

@@ -6,7 +6,7 @@ import { isAgentError } from '../model/errors.ts';
 import type { StatusReport } from '../model/readiness.ts';
 import { observeConditions } from '../readiness/observe.ts';
 import { ageText, statusText } from '../render/status-text.ts';
-import type { CommandContext, Verb } from './command.ts';
+import type { Action, CommandContext } from './command.ts';
 import { gather } from './gather.ts';
 import { configFile } from './options.ts';
 import { failedReport, readReport, reportOf } from './status-report.ts';
@@ -14,28 +14,19 @@ import { failedReport, readReport, reportOf } from './status-report.ts';
 const watchPauseMs = 2_000;
 const clearScreen = '\u001b[H\u001b[2J';
 
-export const status: Verb = {
-  declare(program, run) {
-    program
-      .command('status')
-      .summary('this node on one screen, worst first; exits 0 ready, 1 failed, 2 degraded, 3 waiting')
-      .option('-w, --watch', 'show it again every two seconds until interrupted', false)
-      .action(
-        run(async (context, options) => {
-          if (options['watch'] !== true) return show(context, false);
-          let code = 0;
-          while (!context.signal.aborted) {
-            code = await show(context, context.isTerminal);
-            try {
-              await context.host.clock.sleep(watchPauseMs, context.signal);
-            } catch {
-              break;
-            }
-          }
-          return code;
-        }),
-      );
-  },
+/** Print the report, again and again with --watch; the exit code is the summary. */
+export const runStatus: Action = async (context, options) => {
+  if (options['watch'] !== true) return show(context, false);
+  let code = 0;
+  while (!context.signal.aborted) {
+    code = await show(context, context.isTerminal);
+    try {
+      await context.host.clock.sleep(watchPauseMs, context.signal);
+    } catch {
+      break;
+    }
+  }
+  return code;
 };
 
 interface Current {

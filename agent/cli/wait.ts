@@ -4,47 +4,35 @@ import { type Look, type WaitPorts, waitFor } from '../converge/wait.ts';
 import { worstFirst } from '../model/condition.ts';
 import { AgentError, isAgentError } from '../model/errors.ts';
 import { nodeRows } from '../render/nodes-text.ts';
-import type { CommandContext, Verb } from './command.ts';
+import type { Action, CommandContext } from './command.ts';
 import { type Fleet, openFleet, readFleet } from './fleet.ts';
 import { parseCount, parseDuration } from './options.ts';
 
-export const wait: Verb = {
-  declare(program, run) {
-    program
-      .command('wait')
-      .summary('wait until nodes are ready; exits 75 when the time is up')
-      .option('--for <state>', 'what to wait for: ready', 'ready')
-      .option('--nodes <n>', 'how many nodes; default: all of the cluster file')
-      .option('--timeout <duration>', 'how long to wait', '5m')
-      .action(
-        run(async (context, options) => {
-          if (options['for'] !== 'ready') {
-            throw new AgentError('usage', `--for is "${String(options['for'])}"; the only state to wait for is ready`, {
-              hint: 'write --for ready',
-            });
-          }
-          const fleet = await openFleet(context);
-          try {
-            const count =
-              options['nodes'] === undefined
-                ? fleet.config.nodes.length
-                : parseCount(String(options['nodes']), '--nodes');
-            const deadlineMs = parseDuration(String(options['timeout']), '--timeout');
-            const ready = await waitFor(
-              withoutTrace(context),
-              context.reporter,
-              { owner: 'wait', deadlineMs, repeatMs: 10_000, signal: context.signal },
-              () => look(fleet, count),
-            );
-            if (context.options.json) context.out(`${JSON.stringify({ schema: 1, ready })}\n`);
-            else context.out(`${ready.length} nodes ready: ${ready.join(', ')}\n`);
-            return 0;
-          } finally {
-            fleet.store.close();
-          }
-        }),
-      );
-  },
+/** Return when enough nodes are ready; `tempfail` when the time is up. */
+export const runWait: Action = async (context, options) => {
+  if (options['for'] !== 'ready') {
+    throw new AgentError('usage', `--for is "${String(options['for'])}"; the only state to wait for is ready`, {
+      hint: 'write --for ready',
+    });
+  }
+  // The command line is judged before anything is read.
+  const wanted = options['nodes'] === undefined ? null : parseCount(String(options['nodes']), '--nodes');
+  const deadlineMs = parseDuration(String(options['timeout']), '--timeout');
+  const fleet = await openFleet(context);
+  try {
+    const count = wanted ?? fleet.config.nodes.length;
+    const ready = await waitFor(
+      withoutTrace(context),
+      context.reporter,
+      { owner: 'wait', deadlineMs, repeatMs: 10_000, signal: context.signal },
+      () => look(fleet, count),
+    );
+    if (context.options.json) context.out(`${JSON.stringify({ schema: 1, ready })}\n`);
+    else context.out(`${ready.length} nodes ready: ${ready.join(', ')}\n`);
+    return 0;
+  } finally {
+    fleet.store.close();
+  }
 };
 
 async function look(fleet: Fleet, count: number): Promise<Look<readonly string[]>> {

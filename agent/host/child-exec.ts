@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { AgentError } from '../model/errors.ts';
-import { errorCode, systemError } from './system-errors.ts';
+import { systemError } from './system-errors.ts';
 
 /** The programs that may be started by name. */
 const namedPrograms = ['systemctl', 'modprobe', 'ip', 'iptables', 'restorecon'] as const;
@@ -134,7 +134,8 @@ function runToEnd(path: string, args: readonly string[], run: Run): Promise<Exec
       timedOut = true;
       end();
     }, run.deadlineMs);
-    run.signal?.addEventListener('abort', end, { once: true });
+    if (run.signal?.aborted === true) end();
+    else run.signal?.addEventListener('abort', end, { once: true });
 
     const settle = (act: () => void): void => {
       if (settled) return;
@@ -186,8 +187,8 @@ function killGroup(pid: number | undefined, signal: 'SIGTERM' | 'SIGKILL'): void
   if (pid === undefined) return;
   try {
     process.kill(-pid, signal);
-  } catch (error) {
-    if (errorCode(error) !== 'ESRCH') throw error;
+  } catch {
+    // Gone already (ESRCH), or another user's by now (EPERM): either way nothing is left to be ended here.
   }
 }
 

@@ -88,6 +88,13 @@ function meaningOf(code: string | null, path: string): Meaning | null {
       };
     case 'EISDIR':
       return { kind: 'data', reason: 'it is a directory', hint: `move the directory ${path} away` };
+    case 'ENXIO':
+    case 'ENODEV':
+      return {
+        kind: 'data',
+        reason: 'it is no regular file',
+        hint: `move ${path} away, or put a regular file in its place`,
+      };
     case 'ENAMETOOLONG':
       return { kind: 'data', reason: 'the name is too long for the file system', hint: 'choose a shorter name' };
     case 'EIO':

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { realHost } from '../../agent/host/real-host.ts';
 import { rootedFiles } from '../../agent/host/rooted-files.ts';
 import { refusal } from '../support/refusal.ts';
+import { silentServer } from '../support/silent-server.ts';
 
 const plain = { mode: 0o644, owner: null };
 const isRoot = process.getuid?.() === 0;
@@ -193,6 +194,34 @@ describe('owners and modes', () => {
   });
 });
 
+describe('security labels', () => {
+  test('are given to every new file, directory and link under its final name', async () => {
+    const root = await temporaryRoot();
+    const labelled: string[] = [];
+    const relabel = async (path: string): Promise<void> => {
+      expect(existsSync(path) || path.endsWith('link')).toBe(true);
+      labelled.push(path.slice(root.length));
+    };
+    const files = rootedFiles({ root, relabel });
+    await files.replace('/etc/sysconfig/x', 'x', plain);
+    await files.makeDirectory('/var/d', plain);
+    await files.makeLink('/etc/link', '/nowhere');
+    await files.keepCopy('/etc/sysconfig/x', '/etc/sysconfig/x.save');
+    await files.append('/var/d/log', 'x');
+    await files.append('/var/d/log', 'y');
+    expect(labelled).toEqual([
+      '/etc',
+      '/etc/sysconfig',
+      '/etc/sysconfig/x',
+      '/var',
+      '/var/d',
+      '/etc/link',
+      '/etc/sysconfig/x.save',
+      '/var/d/log',
+    ]);
+  });
+});
+
 describe('what is no regular file', () => {
   test('a pipe is not waited for, and not replaced', async () => {
     const root = await temporaryRoot();
@@ -202,6 +231,13 @@ describe('what is no regular file', () => {
     expect((await refusal(() => files.replace('/pipe', 'x', plain))).kind).toBe('data');
     expect((await refusal(() => files.append('/pipe', 'x'))).kind).toBe('data');
     expect((await files.stat('/pipe'))?.kind).toBe('other');
+  });
+
+  test('a socket is no file to read', async () => {
+    const root = await temporaryRoot();
+    const server = await silentServer(`${root}/socket`);
+    cleanUps.push(server.close);
+    expect((await refusal(() => rootedFiles({ root }).readText('/socket'))).kind).toBe('data');
   });
 
   test('a drop-in masked by a link to /dev/null stays masked, and the device stays a device', async () => {

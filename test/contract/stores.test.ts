@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { etcdClient } from '../../agent/host/etcd-client.ts';
 import { nodeClock } from '../../agent/host/node-clock.ts';
@@ -252,3 +253,35 @@ for (const { name, make, isPossible } of [
     });
   });
 }
+
+describe.skipIf('missing' in program)(`a member that comes up late${unlessEtcd}`, () => {
+  let subject: Subject;
+  beforeAll(async () => {
+    subject = await real();
+  }, 60_000);
+  afterAll(() => subject.stop());
+
+  for (const api of ['v2', 'v3'] as const) {
+    test(`is found at the very next call, however often it refused before (${api})`, async () => {
+      const port = await freePort();
+      const store = await subject.client.keys(api, [`http://127.0.0.1:${port}`]);
+      for (let i = 0; i < 12; i++) {
+        expect((await refusal(() => store.read('/x'))).message).toContain('refused the connection');
+        await subject.clock.sleep(250);
+      }
+      const { hostname, port: etcdPort } = new URL(subject.endpoint);
+      const door = createServer((socket) => {
+        const inside = connect(Number(etcdPort), hostname);
+        socket.on('error', () => inside.destroy()).pipe(inside);
+        inside.on('error', () => socket.destroy()).pipe(socket);
+      });
+      await new Promise<void>((resolve) => door.listen(port, '127.0.0.1', resolve));
+      try {
+        expect(await store.read('/x')).toBeNull();
+      } finally {
+        store.close();
+        door.close();
+      }
+    }, 20_000);
+  }
+});

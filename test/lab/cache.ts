@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { during } from './progress.ts';
 import { run } from './run.ts';
 
-export function cacheDir(): string {
+function cacheDir(): string {
   return process.env['DIYC_LAB_CACHE'] ?? '/var/cache/diyc-lab';
 }
 

@@ -11,7 +11,7 @@ export interface Suite {
   readonly further: readonly string[];
 }
 
-export const SUITES: readonly Suite[] = [
+const SUITES: readonly Suite[] = [
   { name: 'bookworm', rolling: false, further: [] },
   { name: 'trixie', rolling: false, further: ['docker-cli'] },
   { name: 'sid', rolling: true, further: ['docker-cli'] },

@@ -5,7 +5,7 @@ import { run } from './run.ts';
 
 /** The post's own network; the switch's address is the lab's eye. */
 export const HOST_PREFIX = '192.168.99';
-export const WATCHER = `${HOST_PREFIX}.254`;
+const WATCHER = `${HOST_PREFIX}.254`;
 
 async function namespaces(): Promise<string[]> {
   const outcome = await run(['ip', 'netns', 'list'], { tolerant: true });

@@ -30,7 +30,7 @@ const PORT = 9000;
 /** IPv4 and ICMP headers. */
 const HEADERS = 28;
 
-export function cellHolds(cell: Cell): boolean {
+function cellHolds(cell: Cell): boolean {
   return cell.fullSize && cell.mtu === cell.overlayMtu && cell.seenAs === cell.ownAddress;
 }
 
@@ -104,7 +104,7 @@ async function cell(from: Peer, to: Peer): Promise<Cell> {
 }
 
 /** One cell per ordered pair of hosts. */
-export async function pingMatrix(lab: Lab, hosts: readonly Host[] = lab.nodes): Promise<Cell[]> {
+async function pingMatrix(lab: Lab, hosts: readonly Host[] = lab.nodes): Promise<Cell[]> {
   const peers = await Promise.all(hosts.map((host) => startPeer(host)));
   try {
     const cells: Cell[] = [];

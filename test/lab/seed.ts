@@ -3,7 +3,7 @@
 import { SEED_DIR, type SeedPlace } from './host.ts';
 import { HOST_PREFIX } from './network.ts';
 
-export const CLUSTER = 'diy-cluster';
+const CLUSTER = 'diy-cluster';
 export const FLANNEL_PREFIX = '/admin/flannel';
 export const OVERLAY = '172.18.0.0/16';
 export const NODE_KEYS = `/diyc/${CLUSTER}/nodes/`;
@@ -17,7 +17,7 @@ export const NODES: ReadonlyMap<string, string> = new Map([
 /** A host nobody has written into the cluster file. */
 export const STRANGER = { name: 'a9', address: `${HOST_PREFIX}.59` } as const;
 
-export const CLUSTER_FILE = `version: 1
+const CLUSTER_FILE = `version: 1
 cluster: ${CLUSTER}
 nodes:
 ${[...NODES].map(([name, address]) => `  ${name}: { address: ${address} }`).join('\n')}

@@ -1,7 +1,5 @@
 /** The lab is the one tier with real time, so every wait has a deadline and ends with what was last seen. */
 
-export class NotInTime extends Error {}
-
 export type Seen<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly seen: string };
 
 export function yes<T>(value: T): Seen<T> {
@@ -29,18 +27,8 @@ export async function until<T>(what: string, timeoutMs: number, probe: () => Pro
       seen = error instanceof Error ? error.message : String(error);
     }
     if (Date.now() >= deadline) {
-      throw new NotInTime(`waited ${timeoutMs / 1000}s for ${what}; last seen: ${seen}`);
+      throw new Error(`waited ${timeoutMs / 1000}s for ${what}; last seen: ${seen}`);
     }
     await pause(250);
-  }
-}
-
-/** The opposite: `probe` must keep saying yes for the whole time. */
-export async function throughout(what: string, durationMs: number, probe: () => Promise<Seen<unknown>>): Promise<void> {
-  const end = Date.now() + durationMs;
-  while (Date.now() < end) {
-    const answer = await probe();
-    if (!answer.ok) throw new Error(`${what} did not hold: ${answer.seen}`);
-    await pause(500);
   }
 }

@@ -1,6 +1,6 @@
 // A directory tree as a value: written from one, read back as one, so that tests compare whole systems.
 
-import { chmod, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Content by path below the root; `-> target` is a symbolic link, a path that ends in `/` a directory. */
@@ -32,33 +32,18 @@ export async function readTree(root: string): Promise<Record<string, string>> {
   return sorted(found);
 }
 
-/** Permission bits by path, sorted: `0644`; links are left out. */
-export async function readModes(root: string): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  await visit(
-    root,
-    '',
-    async (path, place, kind) => {
-      if (kind !== 'link') found[path] = `0${((await lstat(place)).mode & 0o7777).toString(8)}`;
-    },
-    true,
-  );
-  return sorted(found);
-}
-
 type Kind = 'file' | 'link' | 'directory';
 
 async function visit(
   root: string,
   path: string,
   tell: (path: string, place: string, kind: Kind) => Promise<void>,
-  everyDirectory = false,
 ): Promise<void> {
   const entries = await readdir(`${root}${path}`, { withFileTypes: true });
-  if (path !== '' && (everyDirectory || entries.length === 0)) await tell(path, `${root}${path}`, 'directory');
+  if (path !== '' && entries.length === 0) await tell(path, `${root}${path}`, 'directory');
   for (const entry of entries) {
     const child = `${path}/${entry.name}`;
-    if (entry.isDirectory()) await visit(root, child, tell, everyDirectory);
+    if (entry.isDirectory()) await visit(root, child, tell);
     else await tell(child, `${root}${child}`, entry.isSymbolicLink() ? 'link' : 'file');
   }
 }
