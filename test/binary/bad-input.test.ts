@@ -6,6 +6,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } fro
 import { createServer, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { expectUntouched, layOutTrees, listing, snapshot, touched } from '../support/golden.ts';
+import { findEtcd, startEtcd } from '../support/real-etcd.ts';
 import { type BinaryRun, builtBinary, runBinary } from '../support/run-binary.ts';
 import { withTempDir } from '../support/temp-dir.ts';
 
@@ -169,7 +170,11 @@ const badClusterFiles: readonly BadInput[] = [
     spoil: swap('flannel:', 'flanel:'),
     says: ['no key "flanel" [unknown-key]', 'did you mean "flannel"?'],
   },
-  { what: 'another version', spoil: swap('version: 1', 'version: 2'), says: [`${clusterFile}:2:10: error:`, 'write 1'] },
+  {
+    what: 'another version',
+    spoil: swap('version: 1', 'version: 2'),
+    says: [`${clusterFile}:2:10: error:`, 'write 1'],
+  },
   { what: 'no YAML', spoil: cluster(() => 'nodes: [\n'), says: ['[yaml-syntax]', 'remedy:'] },
   { what: 'an empty file', spoil: cluster(() => ''), says: ['"nodes", which is required', '4 errors'] },
   { what: 'a file that is no text', spoil: cluster(() => Uint8Array.of(0xff, 0, 1, 2)), says: ['not UTF-8'] },
@@ -210,7 +215,9 @@ const badClusterFiles: readonly BadInput[] = [
   },
   {
     what: 'several faults: all of them at once, in the order of the file',
-    spoil: cluster((text) => text.replace('.52 }', '.51 }').replace('172.18.0.0/16', '172.18.0.5/16').replace('version: 1', 'version: 3')),
+    spoil: cluster((text) =>
+      text.replace('.52 }', '.51 }').replace('172.18.0.0/16', '172.18.0.5/16').replace('version: 1', 'version: 3'),
+    ),
     says: [/\[version\][\s\S]+\[duplicate-address\][\s\S]+\[network-host-bits\]/, '3 errors'],
   },
 ];
@@ -530,56 +537,115 @@ describe('an etcd that accepts connections and never answers', () => {
     });
   }
 
-  test.skipIf(own === undefined)('nodes ends with 69 and says which endpoint is silent', async () => {
-    const run = await withConfig((file) => runBinary(['nodes', '--config', file], { deadlineMs: 30_000 }));
-    expect([run.timedOut, run.code, run.stdout]).toEqual([false, 69, '']);
-    expect(run.stderr).toContain(`${own}:${port}`);
-    expect(run.stderr).toMatch(/hint: .+/);
-  }, 40_000);
+  test.skipIf(own === undefined)(
+    'nodes ends with 69 and says which endpoint is silent',
+    async () => {
+      const run = await withConfig((file) => runBinary(['nodes', '--config', file], { deadlineMs: 30_000 }));
+      expect([run.timedOut, run.code, run.stdout]).toEqual([false, 69, '']);
+      expect(run.stderr).toContain(`${own}:${port}`);
+      expect(run.stderr).toMatch(/hint: .+/);
+    },
+    40_000,
+  );
 
-  test.skipIf(own === undefined)('wait ends with 75 at its own timeout, with the last reason', async () => {
-    const args = ['wait', '--for', 'ready', '--timeout', '2s', '--config'];
-    const run = await withConfig((file) => runBinary([...args, file], { deadlineMs: 30_000 }));
-    expect([run.timedOut, run.code, run.stdout]).toEqual([false, 75, '']);
-    expect(run.stderr).toMatch(/error: gave up after \d+ s: .+/);
-  }, 40_000);
+  test.skipIf(own === undefined)(
+    'wait ends with 75 at its own timeout, with the last reason',
+    async () => {
+      const args = ['wait', '--for', 'ready', '--timeout', '2s', '--config'];
+      const run = await withConfig((file) => runBinary([...args, file], { deadlineMs: 30_000 }));
+      expect([run.timedOut, run.code, run.stdout]).toEqual([false, 75, '']);
+      expect(run.stderr).toMatch(/error: gave up after \d+ s: .+/);
+    },
+    40_000,
+  );
 
-  /** The running host, with a /run of its own in which it is node a1. */
-  async function asNode(verb: string): Promise<{ code: number | null; stdout: string; stderr: string } | null> {
-    const facts = '{"ds":{"meta_data":{"instance-id":"i","local-hostname":"a1"}},"v1":{"platform":"nocloud"}}';
-    return await withConfig(async (file) => {
-      const script = [
-        'mount -t tmpfs tmpfs /run || exit 120',
-        `mkdir /run/cloud-init && echo '${facts}' > /run/cloud-init/instance-data.json`,
-        `${builtBinary} ${verb} --config "$1"`,
-        'code=$?; ls /run/diyc-agent/waits 2>/dev/null; exit $code',
-      ].join('\n');
-      const child = Bun.spawn(['unshare', '--mount', 'sh', '-c', script, 'sh', file], {
-        stdout: 'pipe',
-        stderr: 'pipe',
-        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
-      });
-      const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
-      const [stdout, stderr] = [await new Response(child.stdout).text(), await new Response(child.stderr).text()];
-      const code = await child.exited;
-      clearTimeout(timer);
-      return code === 120 || /unshare/.test(stderr) ? null : { code, stdout, stderr };
-    });
-  }
+  test.skipIf(own === undefined || !isRoot)(
+    'status ends, and shows etcd as what it is',
+    async () => {
+      const run = await withConfig((file) => asNode(file, 'status'));
+      if (run === null) return;
+      expect([1, 2, 3]).toContain(run.code ?? -1);
+      expect(run.stdout).toMatch(/EtcdHealthy .+(does not answer|no answer|silent)/);
+      expect(run.stdout).toContain('->');
+    },
+    40_000,
+  );
 
-  test.skipIf(own === undefined || !isRoot)('status ends, and shows etcd as what it is', async () => {
-    const run = await asNode('status');
-    if (run === null) return;
-    expect([1, 2, 3]).toContain(run.code ?? -1);
-    expect(run.stdout).toMatch(/EtcdHealthy .+(does not answer|no answer|silent)/);
-    expect(run.stdout).toContain('->');
-  }, 40_000);
-
-  test.skipIf(own === undefined || !isRoot)('join seed ends with 75 at its deadline and leaves no wait behind', async () => {
-    const run = await asNode('join seed --deadline 2s');
-    if (run === null) return;
-    expect([run.code, run.stdout]).toEqual([75, '']);
-    expect(run.stderr).toMatch(/gave up after \d+ s: waiting for etcd/);
-    expect(run.stderr).toMatch(/hint: .+/);
-  }, 40_000);
+  test.skipIf(own === undefined || !isRoot)(
+    'join seed ends with 75 at its deadline and leaves no wait behind',
+    async () => {
+      const run = await withConfig((file) => asNode(file, 'join seed --deadline 2s'));
+      if (run === null) return;
+      expect([run.code, run.stdout]).toEqual([75, '']);
+      expect(run.stderr).toMatch(/gave up after \d+ s: waiting for etcd/);
+      expect(run.stderr).toMatch(/hint: .+/);
+    },
+    40_000,
+  );
 });
+
+describe("flannel's configuration is in etcd already, with other content", () => {
+  const other = '{"Network":"10.77.0.0/16","Backend":{"Type":"host-gw"}}';
+  const key = '/admin/flannel/config';
+
+  test.skipIf(!isRoot)(
+    'join seed leaves it alone and says both; docker and flannel are not kept from starting',
+    async () => {
+      const etcd = await findEtcd();
+      if ('missing' in etcd) return;
+      await withTempDir(async (directory) => {
+        const server = await startEtcd(etcd.path, directory);
+        try {
+          const base64 = (text: string): string => Buffer.from(text).toString('base64');
+          const ask = async (verb: 'put' | 'range', body: Readonly<Record<string, string>>): Promise<string> =>
+            await (
+              await fetch(`${server.endpoint}/v3/kv/${verb}`, { method: 'POST', body: JSON.stringify(body) })
+            ).text();
+          await ask('put', { key: base64(key), value: base64(other) });
+          const before = await ask('range', { key: base64(key) });
+          await writeFile(
+            `${directory}/cluster.yaml`,
+            'version: 1\ncluster: drift\nnodes:\n  a1: { address: 192.168.99.51 }\n' +
+              `etcd: { clientPort: ${new URL(server.endpoint).port} }\nflannel: { network: 172.18.0.0/16 }\n`,
+          );
+          const run = await asNode(`${directory}/cluster.yaml`, 'join seed --deadline 20s');
+          if (run === null) return;
+          expect([run.code, run.stdout]).toEqual([0, '']);
+          expect(run.stderr).toMatch(/warning: .*10\.77\.0\.0\/16.*172\.18\.0\.0\/16.*left as it is/);
+          // The value and every revision of it.
+          const kvs = (text: string): unknown => (JSON.parse(text) as { kvs?: unknown }).kvs;
+          expect(kvs(await ask('range', { key: base64(key) }))).toEqual(kvs(before));
+        } finally {
+          await server.stop();
+        }
+      });
+    },
+    60_000,
+  );
+});
+
+/** The running host, with a /run of its own in which it is node a1; null where that cannot be had. */
+async function asNode(
+  file: string,
+  verb: string,
+): Promise<{ code: number | null; stdout: string; stderr: string } | null> {
+  const facts = '{"ds":{"meta_data":{"instance-id":"i","local-hostname":"a1"}},"v1":{"platform":"nocloud"}}';
+  const script = [
+    // Opened before /run, where it may lie, is another one.
+    'exec 3< "$1"',
+    'mount -t tmpfs tmpfs /run || exit 120',
+    `mkdir /run/cloud-init && echo '${facts}' > /run/cloud-init/instance-data.json`,
+    `cat <&3 > /run/cluster.yaml; ${builtBinary} ${verb} --config /run/cluster.yaml`,
+    'code=$?; ls /run/diyc-agent/waits 2>/dev/null; exit $code',
+  ].join('\n');
+  const child = Bun.spawn(['unshare', '--mount', 'sh', '-c', script, 'sh', file], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const code = await child.exited;
+  clearTimeout(timer);
+  return code === 120 || /unshare/.test(stderr) ? null : { code, stdout, stderr };
+}

@@ -4,7 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { journalPath, layOutTrees, listing, type Snapshot, snapshot, touched, writtenFiles } from '../support/golden.ts';
+import {
+  journalPath,
+  layOutTrees,
+  listing,
+  type Snapshot,
+  snapshot,
+  touched,
+  writtenFiles,
+} from '../support/golden.ts';
 import { builtBinary, runBinary } from '../support/run-binary.ts';
 import { withTempDir } from '../support/temp-dir.ts';
 

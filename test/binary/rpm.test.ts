@@ -25,6 +25,9 @@ function query(format: string): string {
     (file) => file.startsWith(`diyc-agent-${packageVersion()}-`) && file.endsWith('.rpm'),
   );
   if (name === undefined) throw new Error('there is no RPM in dist/: run `make rpm` first');
+  if (statSync(join(dist, name)).mtimeMs < statSync(join(dist, 'diyc-agent')).mtimeMs) {
+    throw new Error('the RPM is older than dist/diyc-agent: run `make rpm` first');
+  }
   const { status, stdout, stderr } = spawnSync('rpm', ['-qp', '--qf', format, join(dist, name)], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return stdout;

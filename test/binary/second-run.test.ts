@@ -72,7 +72,11 @@ describe.skipIf(!isRoot)('the second run', () => {
       await rm(`${root}${path}`);
       expect((await boot(root)).code).toBe(0);
       const after = await snapshot(root);
-      expect(listing(before, after).split('\n').filter((line) => !line.includes(journalPath))).toEqual(['']);
+      expect(
+        listing(before, after)
+          .split('\n')
+          .filter((line) => !line.includes(journalPath)),
+      ).toEqual(['']);
       expect(after.get(path)?.content).toBe(before.get(path)?.content ?? 'missing');
     });
   });
@@ -80,7 +84,10 @@ describe.skipIf(!isRoot)('the second run', () => {
   test('comments, order and spaces of the cluster file are no change', async () => {
     await booted(async (root) => {
       const file = `${root}/var/cloud-init/cluster.yaml`;
-      await writeFile(file, `# a remark\n${(await readFile(file, 'utf8')).replace('prefix: /admin', 'prefix:   /admin')}`);
+      await writeFile(
+        file,
+        `# a remark\n${(await readFile(file, 'utf8')).replace('prefix: /admin', 'prefix:   /admin')}`,
+      );
       const before = await snapshot(root);
       expect((await boot(root)).code).toBe(0);
       expectUntouched(before, await snapshot(root));
@@ -91,7 +98,10 @@ describe.skipIf(!isRoot)('the second run', () => {
     await booted(async (root) => {
       const file = `${root}/var/cloud-init/cluster.yaml`;
       const text = await readFile(file, 'utf8');
-      const more = text.replace('flannel:', '  a4: { address: 192.168.99.54 }\netcd: { members: [a1, a2, a3] }\nflannel:');
+      const more = text.replace(
+        'flannel:',
+        '  a4: { address: 192.168.99.54 }\netcd: { members: [a1, a2, a3] }\nflannel:',
+      );
       await writeFile(file, more);
       const before = await snapshot(root);
       expect((await boot(root)).code).toBe(0);

@@ -83,6 +83,20 @@ describe('the virtual clock alone', () => {
     expect(isAwake).toBe(true);
   });
 
+  test('what is planned happens in its time, and not while nobody sleeps', async () => {
+    const clock = virtualClock();
+    const seen: number[] = [];
+    const started = clock.monotonicMs();
+    clock.after(30_000, () => seen.push(clock.monotonicMs() - started));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(seen).toEqual([]);
+    await clock.sleep(10_000);
+    expect(seen).toEqual([]);
+    await clock.sleep(60_000);
+    expect(seen).toEqual([30_000]);
+    expect(clock.monotonicMs() - started).toBe(70_000);
+  });
+
   test('setting the wall clock moves no timer and not the monotonic clock', async () => {
     const clock = virtualClock({ manual: true });
     const before = clock.monotonicMs();

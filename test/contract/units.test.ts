@@ -104,6 +104,14 @@ for (const [name, make] of [
       expect(error.message).toContain('nope.service not');
     });
 
+    test('one unit that is not there does not keep the others from starting', async () => {
+      const { units } = await make();
+      expect((await refusal(() => units.queueStart(['nope.service', 'etcd.service']))).message).toContain(
+        'nope.service not',
+      );
+      expect((await units.states(['etcd.service']))[0]?.active).toBe('active');
+    });
+
     test('clearing a failed state that is none is no failure', async () => {
       const { units } = await make();
       await units.resetFailed(['etcd.service', 'nope.service']);

@@ -54,17 +54,20 @@ describe('the units and drop-ins of every golden tree load in systemd itself', (
     });
   }
 
-  test.skipIf(!isRoot || systemd < 250)('a drop-in that systemd would not load is told from one that it does', async () => {
-    await withTempDir(async (root) => {
-      const [first] = cases;
-      if (first === undefined) throw new Error('no golden trees');
-      await bootedTree(root, 'docker-ce', cases.find((c) => c.name === 'docker-ce')?.golden ?? first.golden);
-      // Two commands and no reset: what our drop-in would be without its empty ExecStart=.
-      const bad = `${root}/etc/systemd/system/docker.service.d/zzz.conf`;
-      await writeFile(bad, '[Service]\nExecStart=/usr/bin/dockerd --again\n');
-      expect(run('systemd-analyze', ['verify', `--root=${root}`, '--man=no', 'docker.service']).status).not.toBe(0);
-    });
-  });
+  test.skipIf(!isRoot || systemd < 250)(
+    'a drop-in that systemd would not load is told from one that it does',
+    async () => {
+      await withTempDir(async (root) => {
+        const [first] = cases;
+        if (first === undefined) throw new Error('no golden trees');
+        await bootedTree(root, 'docker-ce', cases.find((c) => c.name === 'docker-ce')?.golden ?? first.golden);
+        // Two commands and no reset: what our drop-in would be without its empty ExecStart=.
+        const bad = `${root}/etc/systemd/system/docker.service.d/zzz.conf`;
+        await writeFile(bad, '[Service]\nExecStart=/usr/bin/dockerd --again\n');
+        expect(run('systemd-analyze', ['verify', `--root=${root}`, '--man=no', 'docker.service']).status).not.toBe(0);
+      });
+    },
+  );
 });
 
 describe('environment files mean the same to systemd and to a shell that sources them', () => {

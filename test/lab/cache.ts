@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { refuseWhenInterrupted } from './interrupt.ts';
 import { during } from './progress.ts';
 import { run } from './run.ts';
 
@@ -45,6 +46,7 @@ export async function cached(
     await utimes(path, new Date(), new Date());
     return path;
   }
+  refuseWhenInterrupted();
   const scratch = `${path}.building-${process.pid}`;
   await mkdir(cacheDir(), { recursive: true });
   await removeAbandoned();

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { refuseWhenInterrupted } from './interrupt.ts';
 import { cgroupName, hostNetns, type LabNames, switchPort } from './lab-id.ts';
 import { initBelow, isAlive, kill, loadMark, mark, type ProcessMark, saveMark } from './processes.ts';
 import { type Outcome, run, tail } from './run.ts';
@@ -81,6 +82,7 @@ export class Host {
 
   async powerOn(): Promise<void> {
     if (await this.isOn()) return;
+    refuseWhenInterrupted();
     const console = openSync(this.consolePath, 'a');
     try {
       const octets = this.address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'));

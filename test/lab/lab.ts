@@ -4,13 +4,16 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { down, hostInLab, Lab, type LabOptions } from './cluster.ts';
 import { CURRENT, OLD } from './flanneld.ts';
-import { labNames } from './lab-id.ts';
+import { interrupt, isInterrupted, refuseWhenInterrupted } from './interrupt.ts';
+import { type LabNames, labNames } from './lab-id.ts';
+import { suiteNamed } from './machine-sources.ts';
 import { assertPingMatrix, cellText } from './ping-matrix.ts';
 import { during, say } from './progress.ts';
 import { check, install } from './requirements.ts';
 import { endRunning, tail } from './run.ts';
 import { type Scenario, Skip } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { pause } from './wait.ts';
 
 const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
 
@@ -30,7 +33,11 @@ const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
   --keep          leave the hosts up after test
 `;
 
+/** What --seed may say. */
+const SEED_PLACES = { cmdline: 'kernel command line', dir: 'seed directory' } as const;
+
 const EX_USAGE = 64;
+const EX_INTERRUPTED = 130;
 
 async function requireMachine(): Promise<void> {
   const lacking = (await check()).filter((finding) => !finding.ok);
@@ -100,6 +107,7 @@ async function test(options: LabOptions, only: readonly string[]): Promise<numbe
   await requireMachine();
   const lab = await during('preparing three blank hosts', () => Lab.create(options));
   for (const scenario of chosen) {
+    refuseWhenInterrupted();
     say(`${scenario.name}: ${scenario.claim}`);
     const began = Date.now();
     const took = (): string => `${((Date.now() - began) / 1000).toFixed(1)}s`;
@@ -109,6 +117,7 @@ async function test(options: LabOptions, only: readonly string[]): Promise<numbe
       count.passed++;
       process.stdout.write(`ok      ${scenario.name} (${took()})\n`);
     } catch (error) {
+      refuseWhenInterrupted();
       const message = error instanceof Error ? error.message : String(error);
       if (error instanceof Skip) {
         count.skipped++;
@@ -124,8 +133,9 @@ async function test(options: LabOptions, only: readonly string[]): Promise<numbe
   return count.failed > 0 ? 1 : 0;
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+/** The command line; throws with what is wrong with it. */
+function parse(argv: readonly string[]) {
+  return parseArgs({
     args: [...argv],
     allowPositionals: true,
     options: {
@@ -141,6 +151,21 @@ async function main(argv: readonly string[]): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(argv);
+    // before anything is taken down for the sake of a typing error
+    suiteNamed(parsed.values.suite);
+    labNames(parsed.values.id);
+    if (!(parsed.values.seed in SEED_PLACES)) throw new Error(`--seed ${parsed.values.seed}: cmdline or dir`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return EX_USAGE;
+  }
+  const { values, positionals } = parsed;
   const [command, ...rest] = positionals;
   if (values.help || command === undefined) {
     process.stdout.write(USAGE);
@@ -150,7 +175,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const options: LabOptions = {
     names,
     suite: values.suite,
-    seedPlace: values.seed === 'dir' ? 'seed directory' : 'kernel command line',
+    seedPlace: values.seed === 'dir' ? SEED_PLACES.dir : SEED_PLACES.cmdline,
     flanneld: values['old-flannel'] ? OLD : CURRENT,
     payload: {
       tree: values.payload === undefined ? undefined : resolve(values.payload),
@@ -159,38 +184,51 @@ async function main(argv: readonly string[]): Promise<number> {
     },
   };
 
-  let interrupted = false;
   // what a run has begun and not finished is taken down; `exec` and `doctor` have nothing of their own
   const takesDown = command === 'up' || command === 'demo' || command === 'test';
+  const work = perform(command, rest, options, values);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (interrupted) return;
-      interrupted = true;
+      if (isInterrupted()) return;
+      interrupt();
+      say(`${signal}${takesDown ? ': taking the lab down' : ''}`);
       endRunning();
-      if (!takesDown) process.exit(130);
-      say(`${signal}: taking the lab down`);
-      down(names).then(
-        () => process.exit(130),
-        (error: unknown) => {
-          say(String(error));
-          process.exit(130);
-        },
-      );
+      void leave(work, takesDown ? names : undefined);
     });
   }
+  return await work;
+}
 
+/** The end after a signal: what was under way gets a moment to tidy up, then everything goes. */
+async function leave(work: Promise<number>, names: LabNames | undefined): Promise<never> {
+  await Promise.race([work.catch(() => undefined), pause(5_000)]);
+  try {
+    if (names !== undefined) await down(names);
+  } catch (error) {
+    say(String(error));
+  }
+  process.exit(EX_INTERRUPTED);
+}
+
+async function perform(
+  command: string,
+  rest: readonly string[],
+  options: LabOptions,
+  flags: { readonly fix: boolean; readonly keep: boolean; readonly only: readonly string[] },
+): Promise<number> {
+  const { names } = options;
   try {
     switch (command) {
       case 'doctor':
-        return await doctor(values.fix);
+        return await doctor(flags.fix);
       case 'up':
         await up(options);
         return 0;
       case 'demo':
         return await demo(options);
       case 'test': {
-        const code = await test(options, values.only);
-        if (!values.keep && !interrupted) await during('taking the lab down', () => down(names));
+        const code = await test(options, flags.only);
+        if (!flags.keep) await during('taking the lab down', () => down(names));
         return code;
       }
       case 'exec': {
@@ -209,11 +247,11 @@ async function main(argv: readonly string[]): Promise<number> {
         return EX_USAGE;
     }
   } catch (error) {
-    // the handler of the signal is taking the lab down and will end this process
-    if (interrupted) await new Promise(() => undefined);
-    process.stderr.write(`${tail(error instanceof Error ? error.message : String(error), 40)}\n`);
-    return 1;
+    if (!isInterrupted()) process.stderr.write(`${tail(error instanceof Error ? error.message : String(error), 40)}\n`);
+    return isInterrupted() ? EX_INTERRUPTED : 1;
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+// a signal is being dealt with: `leave` ends the process when the lab is down
+if (!isInterrupted()) process.exitCode = code;

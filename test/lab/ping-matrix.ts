@@ -79,16 +79,10 @@ async function cell(from: Peer, to: Peer): Promise<Cell> {
     to.address,
   ]);
   // no -T: the static busybox of bookworm crashes on it; the deadline of exec is the limit
-  const asked = await from.host.exec([
-    'docker',
-    'exec',
-    CONTAINER,
-    'wget',
-    '-q',
-    '-O',
-    '-',
-    `http://${to.address}:${PORT}${WHO_IS_ASKING}`,
-  ]);
+  const asked = await from.host.exec(
+    ['docker', 'exec', CONTAINER, 'wget', '-q', '-O', '-', `http://${to.address}:${PORT}${WHO_IS_ASKING}`],
+    8_000,
+  );
   return {
     from: from.host.name,
     to: to.host.name,

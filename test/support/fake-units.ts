@@ -135,20 +135,26 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
     }
   }
 
-  function assertKnown(names: readonly string[]): void {
-    if (isRebooting) {
-      throw new AgentError('tempfail', `did not start ${names.join(' ')}: the host is shutting down or rebooting`, {
-        hint: 'nothing is to be done: enabled units start at the next boot',
-      });
-    }
-    for (const name of names) {
-      const load = entries.get(name)?.state.load ?? 'not-found';
-      if (load !== 'loaded') {
-        throw new AgentError('oserr', `cannot start ${name}: systemctl exited with 5 and said: Unit ${name} ${load}.`, {
-          hint: `see systemctl status ${name}`,
-        });
-      }
-    }
+  function assertNotRebooting(names: readonly string[]): void {
+    if (!isRebooting) return;
+    throw new AgentError('tempfail', `did not start ${names.join(' ')}: the host is shutting down or rebooting`, {
+      hint: 'nothing is to be done: enabled units start at the next boot',
+    });
+  }
+
+  /** As systemctl does it: what is there is done, and then what is not is complained about. */
+  function queue(verb: 'start' | 'restart', names: readonly string[], act: (name: string) => void): void {
+    log.assertAlive();
+    assertNotRebooting(names);
+    const loadOf = (name: string): string => entries.get(name)?.state.load ?? 'not-found';
+    const known = names.filter((name) => loadOf(name) === 'loaded');
+    if (known.length > 0) log.run(`${verb} ${known.join(' ')}`, () => known.forEach(act));
+    const unknown = names.filter((name) => !known.includes(name));
+    if (unknown.length === 0) return;
+    const said = unknown.map((name) => `Unit ${name} ${loadOf(name).replace('-', ' ')}.`).join('; ');
+    throw new AgentError('oserr', `cannot ${verb} ${names.join(' ')}: systemctl exited with 5 and said: ${said}`, {
+      hint: `see systemctl status ${unknown.join(' ')}`,
+    });
   }
 
   return {
@@ -181,20 +187,14 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
       log.run('daemon-reload', reread);
     },
     async queueStart(names) {
-      log.assertAlive();
-      assertKnown(names);
-      log.run(`start ${names.join(' ')}`, () => names.forEach(start));
+      queue('start', names, start);
     },
     async queueRestart(names) {
-      log.assertAlive();
-      assertKnown(names);
-      log.run(`restart ${names.join(' ')}`, () => {
-        for (const name of names) {
-          const active = entries.get(name)?.state.active;
-          if (active !== 'active' && active !== 'activating') continue;
-          change(name, { active: 'inactive', sub: 'dead' });
-          start(name);
-        }
+      queue('restart', names, (name) => {
+        const active = entries.get(name)?.state.active;
+        if (active !== 'active' && active !== 'activating') return;
+        change(name, { active: 'inactive', sub: 'dead' });
+        start(name);
       });
     },
     async resetFailed(names) {

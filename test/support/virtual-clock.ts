@@ -1,11 +1,11 @@
-// A clock that moves only when everybody sleeps: scenarios of hours take milliseconds, in the same order each time.
+// A clock that moves only while somebody sleeps: scenarios of hours take milliseconds, in the same order each time.
 
 import type { Clock } from '../../agent/ports/clock.ts';
 
 export interface VirtualClock extends Clock {
   /** Run what is due in the next so many milliseconds, in order, and let time pass. */
   advance(ms: number): Promise<void>;
-  /** Call once the time has come; for fakes that change by themselves. */
+  /** Call once the time has come; for fakes that change by themselves. It makes no time pass: only sleepers do. */
   after(ms: number, act: () => void): void;
   /** Set the wall clock, as NTP or an operator does; the monotonic clock does not notice. */
   setWallClock(epochMs: number): void;
@@ -25,6 +25,7 @@ export interface VirtualClockOptions {
 interface Waiter {
   readonly atMs: number;
   readonly order: number;
+  readonly isSleeper: boolean;
   readonly wake: () => void;
 }
 
@@ -38,8 +39,8 @@ export function virtualClock(options: VirtualClockOptions = {}): VirtualClock {
   let waiters: Waiter[] = [];
   let pumpIsDue = false;
 
-  function add(ms: number, wake: () => void): Waiter {
-    const waiter = { atMs: nowMs + Math.max(0, ms), order: order++, wake };
+  function add(ms: number, isSleeper: boolean, wake: () => void): Waiter {
+    const waiter = { atMs: nowMs + Math.max(0, ms), order: order++, isSleeper, wake };
     waiters.push(waiter);
     if (!manual) schedulePump();
     return waiter;
@@ -64,12 +65,12 @@ export function virtualClock(options: VirtualClockOptions = {}): VirtualClock {
   }
 
   function schedulePump(): void {
-    if (pumpIsDue) return;
+    if (pumpIsDue || !waiters.some((w) => w.isSleeper)) return;
     pumpIsDue = true;
     // After all promises that can go on have gone on: then everybody sleeps, and the first to wake is next.
     setImmediate(() => {
       pumpIsDue = false;
-      if (wakeNext(Number.POSITIVE_INFINITY) && waiters.length > 0) schedulePump();
+      if (waiters.some((w) => w.isSleeper) && wakeNext(Number.POSITIVE_INFINITY)) schedulePump();
     });
   }
 
@@ -93,7 +94,7 @@ export function virtualClock(options: VirtualClockOptions = {}): VirtualClock {
           fail();
           return;
         }
-        const waiter = add(ms, () => {
+        const waiter = add(ms, true, () => {
           signal?.removeEventListener('abort', abort);
           resolve();
         });
@@ -105,7 +106,7 @@ export function virtualClock(options: VirtualClockOptions = {}): VirtualClock {
       });
     },
     after(ms, act) {
-      add(ms, act);
+      add(ms, false, act);
     },
     async advance(ms) {
       const untilMs = nowMs + ms;
