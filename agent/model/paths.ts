@@ -16,9 +16,6 @@ export const leaseFile: AbsolutePath = '/run/diyc-agent/lease.json';
 export const seedFile: AbsolutePath = '/run/diyc-agent/seed.json';
 export const waitsDirectory: AbsolutePath = '/run/diyc-agent/waits';
 export const dockerOptionsFile: AbsolutePath = '/run/diyc-agent/docker.env';
-/** What `boot` could not do, for `status` to show; removed by the next run that succeeds. */
-export const lastFailureFile: AbsolutePath = '/run/diyc-agent/last-failure.json';
-
 /** Where flanneld writes its lease; the file outlives a stop of flanneld, so it alone proves nothing. */
 export const flannelSubnetFile: AbsolutePath = '/run/flannel/subnet.env';
 

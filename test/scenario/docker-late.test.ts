@@ -56,7 +56,9 @@ describe('flannel that comes late', () => {
     host.files.put(lease('10.9.9.1/24'));
     host.clock.after(60_000, () => host.files.put(lease('172.18.7.1/24')));
     const run = await runVerb(host, ['join', 'bridge']);
-    expect(run.lines.some((l) => l.startsWith('flannel leased 10.9.9.1/24, which is outside 172.18.0.0/16'))).toBe(true);
+    expect(run.lines.some((l) => l.startsWith('flannel leased 10.9.9.1/24, which is outside 172.18.0.0/16'))).toBe(
+      true,
+    );
     expect(host.files.snapshot()[dockerOptionsFile]).toContain('--bip=172.18.7.1/24');
   });
 
@@ -114,7 +116,9 @@ describe('what docker is given', () => {
 
   test('pools are left to daemon.json where it has them, and to docker where it is too old', async () => {
     const own = packagedHost({ files: { '/etc/docker/daemon.json': '{"default-address-pools":[]}' } });
-    const old = packagedHost({ versions: { '/usr/bin/flanneld': 'v0.28.9', '/usr/bin/dockerd': 'Docker version 1.13.1, build x' } });
+    const old = packagedHost({
+      versions: { '/usr/bin/flanneld': 'v0.28.9', '/usr/bin/dockerd': 'Docker version 1.13.1, build x' },
+    });
     const mute = packagedHost({ versions: { '/usr/bin/flanneld': 'v0.28.9', '/usr/bin/dockerd': null } });
     for (const host of [own, old, mute]) {
       host.files.put(lease('172.18.34.1/24'));
@@ -123,7 +127,7 @@ describe('what docker is given', () => {
     }
   });
 
-  test('pools leave out what the host has a route to, docker\'s own networks excepted', async () => {
+  test("pools leave out what the host has a route to, docker's own networks excepted", async () => {
     const host = packagedHost({
       routes: [
         { destination: '172.19.0.0/16', device: 'tun0' },

@@ -25,9 +25,9 @@ describe('an edited file', () => {
     for (const edit of ['ETCD_NAME="mine"\n', 'ETCD_NAME="yours"\n']) {
       host.files.put({ [file]: edit });
       const run = await runVerb(host, ['boot']);
-      expect(run.lines.some((line) => line.startsWith(`${file} was changed since the last run; that version is kept as`))).toBe(
-        true,
-      );
+      expect(
+        run.lines.some((line) => line.startsWith(`${file} was changed since the last run; that version is kept as`)),
+      ).toBe(true);
     }
     const files = host.files.snapshot();
     expect(files[file]).toBe(wanted);
@@ -65,7 +65,7 @@ describe('an edited file', () => {
     expect(kept.map(([, text]) => text).sort()).toEqual(['first edit\n', 'second edit\n']);
   });
 
-  test('somebody else\'s *.save is never replaced, be it a text or not', async () => {
+  test("somebody else's *.save is never replaced, be it a text or not", async () => {
     const theirs = new Uint8Array([0xff, 0xfe, 0]);
     const host = packagedHost({ files: { [`${file}.save`]: { bytes: theirs } } });
     expect((await runVerb(host, ['boot'])).code).toBe(0);

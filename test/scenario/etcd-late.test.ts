@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test';
 import { waitsDirectory } from '../../agent/model/paths.ts';
-import { fakeEtcd, type FakeEtcd } from '../support/fake-etcd.ts';
+import { type FakeEtcd, fakeEtcd } from '../support/fake-etcd.ts';
 import type { FakeHost } from '../support/fake-host.ts';
 import { clusterFile, packagedHost, runVerb } from '../support/packaged-host.ts';
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts';
@@ -173,7 +173,11 @@ describe('the pre-shared key of a wireguard backend', () => {
       });
       host.log.clear();
       await runVerb(host, ['boot']);
-      const runs = [await runVerb(host, ['join', 'seed']), await runVerb(host, ['status']), await runVerb(host, ['plan'])];
+      const runs = [
+        await runVerb(host, ['join', 'seed']),
+        await runVerb(host, ['status']),
+        await runVerb(host, ['plan']),
+      ];
       expect(around.etcd.keys('v3').get(key)?.value).toContain(psk);
       const printed = JSON.stringify(runs.map((r) => [r.stdout, r.stderr, r.lines, r.events]));
       expect(printed).not.toContain(psk);

@@ -20,9 +20,9 @@ describe('first boot on a packaged layout', () => {
     expect(files['/etc/systemd/system/multi-user.target.wants/etcd.service']).toBe(
       '-> /usr/lib/systemd/system/etcd.service',
     );
-    expect((await host.units.states(['etcd.service', 'flanneld.service', 'docker.service'])).map((u) => u.active)).toEqual(
-      ['active', 'active', 'active'],
-    );
+    expect(
+      (await host.units.states(['etcd.service', 'flanneld.service', 'docker.service'])).map((u) => u.active),
+    ).toEqual(['active', 'active', 'active']);
     expect([...host.modules].sort()).toEqual(['br_netfilter', 'vxlan']);
   });
 

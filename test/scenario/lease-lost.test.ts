@@ -43,7 +43,13 @@ describe('the record of a node', () => {
     }
     expect(leaseOf()).toBe(lease);
     const record = JSON.parse(etcd.keys('v3').get('/diyc/diy-cluster/nodes/a1')?.value ?? '{}');
-    expect(record).toMatchObject({ schema: 1, node: 'a1', summary: 'ready', subnet: '172.18.34.1/24', bootId: 'boot-1' });
+    expect(record).toMatchObject({
+      schema: 1,
+      node: 'a1',
+      summary: 'ready',
+      subnet: '172.18.34.1/24',
+      bootId: 'boot-1',
+    });
     expect(published(host.files.snapshot()[statusFile])).toMatchObject({ status: 'True', reason: 'LeaseKept' });
   });
 
@@ -134,7 +140,9 @@ describe('while something else cannot be asked', () => {
   });
 
   test('a host that does not know who it is says so in status and metrics', async () => {
-    const host = packagedHost({ files: { '/var/lib/cloud/seed/nocloud/meta-data': 'instance-id: i\nlocal-hostname: a9\n' } });
+    const host = packagedHost({
+      files: { '/var/lib/cloud/seed/nocloud/meta-data': 'instance-id: i\nlocal-hostname: a9\n' },
+    });
     expect((await runVerb(host, ['report'])).code).toBe(65);
     const files = host.files.snapshot();
     expect(JSON.parse(files[statusFile] ?? '{}')).toMatchObject({ node: null, summary: 'failed' });

@@ -32,9 +32,9 @@ describe('a host that is as the cluster file says', () => {
     host.boot();
     host.log.clear();
     expect((await runVerb(host, ['boot'])).code).toBe(0);
-    expect(host.effects.filter((line) => /^(write|link|directory|keep|attributes|start|restart|daemon)/.test(line))).toEqual(
-      [],
-    );
+    expect(
+      host.effects.filter((line) => /^(write|link|directory|keep|attributes|start|restart|daemon)/.test(line)),
+    ).toEqual([]);
   });
 
   test('`plan` agrees: empty, exit 0; before the first boot it shows everything, exit 2, and writes nothing', async () => {

@@ -7,8 +7,8 @@ import { flannel, readWait } from '../../../agent/components/flannel.ts';
 import { components, probedUnits } from '../../../agent/components/registry.ts';
 import { unitCondition } from '../../../agent/components/unit-condition.ts';
 import type { Condition, ConditionType } from '../../../agent/model/condition.ts';
-import type { Wish } from '../../../agent/model/wish.ts';
 import { seedFile, waitsDirectory } from '../../../agent/model/paths.ts';
+import type { Wish } from '../../../agent/model/wish.ts';
 import type { Component } from '../../../agent/ports/component.ts';
 import type { UnitState } from '../../../agent/ports/units.ts';
 import { type ContextOverrides, nodeContext, unitState } from '../../support/builders.ts';
@@ -72,7 +72,9 @@ describe('every component', () => {
   });
   test('where nothing is installed it says what is missing, with the remedy, and starts nothing', async () => {
     const absent = { installation: 'absent', unit: null, program: null } as const;
-    const nothing: ContextOverrides = { layout: { etcd: absent, flannel: absent, docker: { installation: 'absent', unit: null } } };
+    const nothing: ContextOverrides = {
+      layout: { etcd: absent, flannel: absent, docker: { installation: 'absent', unit: null } },
+    };
     for (const component of components) {
       const spec = component.desire(nodeContext(nothing));
       expect(units(spec?.wishes ?? [])).toEqual([]);
@@ -90,7 +92,9 @@ describe('etcd', () => {
     expect(etcd.desire(nodeContext({ node: { etcdRole: 'client' } }))).toBeNull();
   });
   test('brings its own unit, enabled, where only the program is there', () => {
-    const list = wishes(etcd, { layout: { etcd: { installation: 'program only', unit: null, program: '/opt/bin/etcd' } } });
+    const list = wishes(etcd, {
+      layout: { etcd: { installation: 'program only', unit: null, program: '/opt/bin/etcd' } },
+    });
     expect(paths(list)).toContain('/etc/systemd/system/etcd.service');
     expect(list.find((w) => w.kind === 'link')).toMatchObject({
       path: '/etc/systemd/system/multi-user.target.wants/etcd.service',
@@ -106,14 +110,19 @@ describe('etcd', () => {
   });
   test('serves the v2 API only for a flanneld that reads it', () => {
     const text = (api: 'v2' | 'v3'): string =>
-      wishes(etcd, { layout: { flannel: { etcdApi: api } } }).flatMap((w) => (w.kind === 'file' ? [w.content] : [])).join('');
+      wishes(etcd, { layout: { flannel: { etcdApi: api } } })
+        .flatMap((w) => (w.kind === 'file' ? [w.content] : []))
+        .join('');
     expect([text('v2').includes('ETCD_ENABLE_V2'), text('v3').includes('ETCD_ENABLE_V2')]).toEqual([true, false]);
   });
 
   test('is healthy when the own member answers', async () => {
     const found = await probe(etcd);
     expect(found.get('EtcdRunning')?.status).toBe('True');
-    expect(found.get('EtcdHealthy')).toMatchObject({ status: 'True', message: 'etcd answers at http://127.0.0.1:2379' });
+    expect(found.get('EtcdHealthy')).toMatchObject({
+      status: 'True',
+      message: 'etcd answers at http://127.0.0.1:2379',
+    });
   });
   test('that is up without answering has no quorum, and says for whom it waits', async () => {
     const found = await probe(etcd, {
@@ -129,7 +138,9 @@ describe('etcd', () => {
     expect(found.get('EtcdHealthy')).toMatchObject({ status: 'False', reason: 'NoQuorum', severity: 'degraded' });
   });
   test('on a client is well as long as one member answers', async () => {
-    const found = await probe(etcd, { context: { node: { name: 'b1', address: '192.168.99.99', etcdRole: 'client' } } });
+    const found = await probe(etcd, {
+      context: { node: { name: 'b1', address: '192.168.99.99', etcdRole: 'client' } },
+    });
     expect([...found.keys()]).toEqual(['EtcdHealthy']);
     expect(found.get('EtcdHealthy')?.status).toBe('True');
   });
@@ -157,7 +168,9 @@ describe('flannel', () => {
   });
   test('keeps the hands of whoever manages the network off its devices', () => {
     const of = (usesNetworkd: boolean, usesNetworkManager: boolean): string[] =>
-      paths(wishes(flannel, { layout: { usesNetworkd, usesNetworkManager } })).filter((p) => /10-diyc|NetworkManager/.test(p));
+      paths(wishes(flannel, { layout: { usesNetworkd, usesNetworkManager } })).filter((p) =>
+        /10-diyc|NetworkManager/.test(p),
+      );
     expect(of(false, false)).toEqual([]);
     expect(of(true, true)).toEqual([
       '/etc/systemd/network/10-diyc-agent-flannel.network',
@@ -242,7 +255,9 @@ describe('docker', () => {
       files: { [`${waitsDirectory}/bridge.json`]: '{"reason":"waiting for flannel"}' },
       units: [unitState('docker.service', { active: 'activating', sub: 'start-pre' })],
     });
-    expect([...found.values()]).toMatchObject([{ type: 'DockerRunning', message: 'waiting for flannel', severity: 'waiting' }]);
+    expect([...found.values()]).toMatchObject([
+      { type: 'DockerRunning', message: 'waiting for flannel', severity: 'waiting' },
+    ]);
   });
   test('is held, not started and not lost, while declared storage cannot be attached', async () => {
     const context = { config: { declaresStorage: true } };
@@ -254,7 +269,12 @@ describe('docker', () => {
 
 describe('a unit as a condition', () => {
   const of = (overrides: Partial<UnitState>, waiting: string | null = null): Condition =>
-    unitCondition('EtcdRunning', 'etcd.service', new Map([['etcd.service', unitState('etcd.service', overrides)]]), waiting);
+    unitCondition(
+      'EtcdRunning',
+      'etcd.service',
+      new Map([['etcd.service', unitState('etcd.service', overrides)]]),
+      waiting,
+    );
 
   test.each([
     [{}, 'True', 'Running', 'failed'],
@@ -273,7 +293,12 @@ describe('a unit as a condition', () => {
     expect(unitCondition('EtcdRunning', 'etcd.service', new Map(), null).status).toBe('Unknown');
   });
   test('every one that is not True has a hint, or is only on its way', () => {
-    for (const overrides of [{ load: 'not-found' }, { active: 'failed' }, { active: 'inactive' }, { active: 'activating', sub: 'auto-restart' }]) {
+    for (const overrides of [
+      { load: 'not-found' },
+      { active: 'failed' },
+      { active: 'inactive' },
+      { active: 'activating', sub: 'auto-restart' },
+    ]) {
       expect(of(overrides).hint).toBeDefined();
     }
   });

@@ -8,7 +8,15 @@ import { AgentError } from '../../../agent/model/errors.ts';
 import type { AbsolutePath } from '../../../agent/model/paths.ts';
 import type { Plan } from '../../../agent/model/plan.ts';
 import { describeStep, type Step } from '../../../agent/model/step.ts';
-import type { DirectoryWish, FileWish, GroupWish, LinkWish, ModuleWish, UnitWish, Wish } from '../../../agent/model/wish.ts';
+import type {
+  DirectoryWish,
+  FileWish,
+  GroupWish,
+  LinkWish,
+  ModuleWish,
+  UnitWish,
+  Wish,
+} from '../../../agent/model/wish.ts';
 import type { FileStat } from '../../../agent/ports/files.ts';
 import { unitState } from '../../support/builders.ts';
 
@@ -92,7 +100,10 @@ describe('order', () => {
       missingModules: new Set(),
       copies: new Map(),
     };
-    const all = plan([directory, file, group, link, module, unit], at, memory(), { restart: true, rebootAfterFirst: true });
+    const all = plan([directory, file, group, link, module, unit], at, memory(), {
+      restart: true,
+      rebootAfterFirst: true,
+    });
     expect({ steps: text(all), pending: all.restartPending }).toEqual({ steps: [], pending: [] });
   });
 });
@@ -221,10 +232,13 @@ describe('units', () => {
   ] as const)('in state %j: %j', (state, steps) => {
     expect(text(plan([unit], at(unitState('x.service', state))))).toEqual([...steps]);
   });
-  test('whose files change are told as pending, and restarted on the operator\'s word only', () => {
+  test("whose files change are told as pending, and restarted on the operator's word only", () => {
     const running = seen({ units: new Map([['x.service', unitState('x.service')]]) });
     const held = plan([file, unit], running);
-    expect({ steps: text(held), pending: held.restartPending }).toEqual({ steps: ['create /f'], pending: ['x.service'] });
+    expect({ steps: text(held), pending: held.restartPending }).toEqual({
+      steps: ['create /f'],
+      pending: ['x.service'],
+    });
     const allowed = plan([file, unit], running, memory(), { restart: true });
     expect({ steps: text(allowed), pending: allowed.restartPending }).toEqual({
       steps: ['create /f', 'restart x.service (without waiting)'],

@@ -5,11 +5,11 @@ import {
   journalMaxBytes,
   type Memory,
   type RunKey,
+  rebootId,
   recall,
   recordCommit,
   recordIntent,
   recordReboot,
-  rebootId,
   remember,
 } from '../../../agent/converge/journal.ts';
 import { AgentError } from '../../../agent/model/errors.ts';

@@ -17,13 +17,17 @@ function waiting(seed = 1) {
   const reporter = eventList();
   const looks: number[] = [];
   const began = clock.monotonicMs();
-  const after = (readyMs: number, reason: (elapsedMs: number) => string = () => 'not yet') => (): Promise<Look<string>> => {
-    const elapsedMs = clock.monotonicMs() - began;
-    looks.push(elapsedMs);
-    return Promise.resolve(
-      elapsedMs >= readyMs ? { ready: true, value: 'there' } : { ready: false, reason: reason(elapsedMs), hint: 'do it' },
-    );
-  };
+  const after =
+    (readyMs: number, reason: (elapsedMs: number) => string = () => 'not yet') =>
+    (): Promise<Look<string>> => {
+      const elapsedMs = clock.monotonicMs() - began;
+      looks.push(elapsedMs);
+      return Promise.resolve(
+        elapsedMs >= readyMs
+          ? { ready: true, value: 'there' }
+          : { ready: false, reason: reason(elapsedMs), hint: 'do it' },
+      );
+    };
   return { clock, files, log, reporter, looks, after, elapsed: () => clock.monotonicMs() - began };
 }
 
@@ -61,16 +65,23 @@ describe('a wait', () => {
     }
   });
   test('does not ask in step with others', async () => {
-    const times = await Promise.all([1, 2, 3].map(async (seed) => {
-      const w = waiting(seed);
-      await waitFor(w, w.reporter, owner, w.after(60_000));
-      return w.looks.slice(1, 6).map(Math.round).join();
-    }));
+    const times = await Promise.all(
+      [1, 2, 3].map(async (seed) => {
+        const w = waiting(seed);
+        await waitFor(w, w.reporter, owner, w.after(60_000));
+        return w.looks.slice(1, 6).map(Math.round).join();
+      }),
+    );
     expect(new Set(times).size).toBe(3);
   });
   test('says the same reason once a minute, and another one at once', async () => {
     const w = waiting();
-    await waitFor(w, w.reporter, owner, w.after(300_000, (ms) => (ms < 10_000 ? 'first' : 'second')));
+    await waitFor(
+      w,
+      w.reporter,
+      owner,
+      w.after(300_000, (ms) => (ms < 10_000 ? 'first' : 'second')),
+    );
     const said = w.reporter.events.flatMap((e) => (e.event === 'waiting' ? [e] : []));
     expect(said.filter((e) => e.reason === 'first')).toHaveLength(1);
     const second = said.filter((e) => e.reason === 'second').map((e) => e.elapsedMs);
@@ -80,9 +91,12 @@ describe('a wait', () => {
   });
   test('ends at its deadline with the last reason and its hint, and leaves no file', async () => {
     const w = waiting();
-    const error = await waitFor(w, w.reporter, { owner: 'me', deadlineMs: 42_000 }, w.after(Number.POSITIVE_INFINITY)).catch(
-      (e: unknown) => e,
-    );
+    const error = await waitFor(
+      w,
+      w.reporter,
+      { owner: 'me', deadlineMs: 42_000 },
+      w.after(Number.POSITIVE_INFINITY),
+    ).catch((e: unknown) => e);
     expect(error).toMatchObject({ kind: 'tempfail', message: 'gave up after 42 s: not yet', hint: 'do it' });
     expect(w.elapsed()).toBeGreaterThanOrEqual(42_000);
     expect(w.elapsed()).toBeLessThan(42_100);
@@ -92,7 +106,9 @@ describe('a wait', () => {
     const w = waiting();
     expect(await waitFor(w, w.reporter, { owner: 'me', deadlineMs: 0 }, w.after(0))).toBe('there');
     const late = waiting();
-    expect(await waitFor(late, late.reporter, { owner: 'me', deadlineMs: 0 }, late.after(1)).catch(String)).toContain('gave up');
+    expect(await waitFor(late, late.reporter, { owner: 'me', deadlineMs: 0 }, late.after(1)).catch(String)).toContain(
+      'gave up',
+    );
   });
   test('passes on what the look throws, and leaves no file', async () => {
     const w = waiting();
@@ -108,7 +124,9 @@ describe('a wait', () => {
     const stop = new AbortController();
     const w = waiting();
     w.clock.after(20_000, () => stop.abort(new AgentError('tempfail', 'ended by SIGTERM', { hint: 'h' })));
-    const error = await waitFor(w, w.reporter, { ...owner, signal: stop.signal }, w.after(600_000)).catch((e: unknown) => e);
+    const error = await waitFor(w, w.reporter, { ...owner, signal: stop.signal }, w.after(600_000)).catch(
+      (e: unknown) => e,
+    );
     expect(error).toMatchObject({ message: 'ended by SIGTERM' });
     expect(w.elapsed()).toBe(20_000);
     expect(w.files.snapshot()).toEqual({});

@@ -27,12 +27,20 @@ describe('addresses', () => {
       expect(value === null ? null : formatAddress(value)).toBe(text);
     }
   });
-  test.each(['', '1.2.3', '1.2.3.4.5', '256.0.0.1', '01.2.3.4', '1.2.3.4 ', '1.2.3.-4', '1e1.2.3.4', '::1', '0x1.2.3.4'])(
-    '%p is none',
-    (text) => {
-      expect(parseAddress(text)).toBeNull();
-    },
-  );
+  test.each([
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '256.0.0.1',
+    '01.2.3.4',
+    '1.2.3.4 ',
+    '1.2.3.-4',
+    '1e1.2.3.4',
+    '::1',
+    '0x1.2.3.4',
+  ])('%p is none', (text) => {
+    expect(parseAddress(text)).toBeNull();
+  });
   test('above 127 stay unsigned', () => {
     expect(parseAddress('255.255.255.255')).toBe(4_294_967_295);
   });

@@ -13,7 +13,9 @@ describe('/etc/group', () => {
     expect(withGroup(`${etc}a:x:999:\n`, 'b:x:998:\nc:x:997:\n', 'docker', [])).toEndWith('docker:x:996:\n');
   });
   test('takes gid and members over from /usr/lib/group, where ostree keeps the groups of the base', () => {
-    expect(withGroup(etc, 'docker:x:978:core\n', 'docker', ['fedora', 'core'])).toBe(`${etc}docker:x:978:core,fedora\n`);
+    expect(withGroup(etc, 'docker:x:978:core\n', 'docker', ['fedora', 'core'])).toBe(
+      `${etc}docker:x:978:core,fedora\n`,
+    );
   });
   test('keeps present members and adds the missing ones only', () => {
     const text = `${etc}docker:x:123:alice\nlast:x:5:\n`;

@@ -154,7 +154,14 @@ describe('plan', () => {
   const plan: Plan = {
     steps: [write, { kind: 'startUnits', component: 'agent', why: 'they are not running', units: ['etcd.service'] }],
     waitingFor: [
-      { type: 'FlannelInstalled', status: 'False', reason: 'R', message: 'no flanneld', hint: 'install it', severity: 'failed' },
+      {
+        type: 'FlannelInstalled',
+        status: 'False',
+        reason: 'R',
+        message: 'no flanneld',
+        hint: 'install it',
+        severity: 'failed',
+      },
     ],
     restartPending: ['docker.service'],
   };

@@ -33,15 +33,18 @@ describe('environment files', () => {
   test('read back to what was meant', () => {
     const entries = [
       ['A', 'plain'],
-      ['B_2', 'with spaces and = and # and \''],
+      ['B_2', "with spaces and = and # and '"],
       ['EMPTY', ''],
       ['URL', 'http://localhost:2379,http://192.168.99.51:2379'],
     ] as const;
     expect(parseEnvFile(renderEnvFile('# head\n', entries))).toEqual(Object.fromEntries(entries));
   });
-  test.each(['"', '$', '`', '\\', '\n', '\r', '\0'])('a value with %j is refused, since readers disagree on it', (char) => {
-    expect(() => renderEnvFile('', [['KEY', `a${char}b`]])).toThrow(AgentError);
-  });
+  test.each(['"', '$', '`', '\\', '\n', '\r', '\0'])(
+    'a value with %j is refused, since readers disagree on it',
+    (char) => {
+      expect(() => renderEnvFile('', [['KEY', `a${char}b`]])).toThrow(AgentError);
+    },
+  );
   test.each(['lower', '1A', 'A-B', '', 'A B', 'A=B', 'Ä'])('%p is no key', (key) => {
     expect(() => renderEnvFile('', [[key, 'v']])).toThrow(AgentError);
   });
@@ -53,9 +56,18 @@ describe('environment files', () => {
 
 describe('drop-ins', () => {
   test('leave out sections without lines, and reset a list with an empty assignment', () => {
-    expect(renderSections('# h\n', [['Unit', []], ['Service', [['ExecStart', null], ['ExecStart', '/x']]]])).toBe(
-      '# h\n[Service]\nExecStart=\nExecStart=/x\n',
-    );
+    expect(
+      renderSections('# h\n', [
+        ['Unit', []],
+        [
+          'Service',
+          [
+            ['ExecStart', null],
+            ['ExecStart', '/x'],
+          ],
+        ],
+      ]),
+    ).toBe('# h\n[Service]\nExecStart=\nExecStart=/x\n');
   });
   test('every file begins with the marker by which the agent knows its own', () => {
     const texts = [
@@ -214,7 +226,8 @@ describe('flannel', () => {
     ]);
   });
   test('a lease is a subnet with its length and an MTU', () => {
-    const text = 'FLANNEL_NETWORK=172.18.0.0/16\nFLANNEL_SUBNET=172.18.34.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n';
+    const text =
+      'FLANNEL_NETWORK=172.18.0.0/16\nFLANNEL_SUBNET=172.18.34.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n';
     expect(parseLease(parseEnvFile(text))).toEqual({ network: '172.18.0.0/16', subnet: '172.18.34.1/24', mtu: 1450 });
     expect(parseLease({ FLANNEL_SUBNET: '10.0.0.1/24', FLANNEL_MTU: '1472' })?.network).toBeNull();
   });
@@ -240,7 +253,10 @@ describe('docker', () => {
   const dropIn = (overrides: object): string =>
     renderDockerDropIn(layout({ docker: { ...overrides } }).docker, agent, false);
 
-  test.each([['Debian', debian], ['docker-ce', ce]] as const)('%s: the one ExecStart is given again with the variable', (_name, at) => {
+  test.each([
+    ['Debian', debian],
+    ['docker-ce', ce],
+  ] as const)('%s: the one ExecStart is given again with the variable', (_name, at) => {
     const text = dropIn(at);
     expect(text).toContain('\nExecStart=\nExecStart=');
     expect(service(text, 'ExecStart')).toEqual([`${at.execStart} $DIYC_DOCKER_NETWORK_OPTIONS`]);
@@ -281,6 +297,12 @@ describe('docker', () => {
 });
 
 test('a table pads every column but the last, to its widest cell', () => {
-  expect(renderTable([['A', 'BB', 'C'], ['long', '', 'x'], ['', 'b', '']])).toBe('A     BB  C\nlong      x\n      b\n');
+  expect(
+    renderTable([
+      ['A', 'BB', 'C'],
+      ['long', '', 'x'],
+      ['', 'b', ''],
+    ]),
+  ).toBe('A     BB  C\nlong      x\n      b\n');
   expect(renderTable([])).toBe('');
 });
