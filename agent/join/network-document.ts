@@ -58,10 +58,11 @@ function subnetBounds(network: Network, subnetLen: number): { readonly subnetmin
 }
 
 function withoutDefaultOptions(fields: Record<string, unknown>): Record<string, unknown> {
-  const given = Object.entries(fields).filter(
-    ([, value]) => value !== '' && value !== 0 && value !== null && value !== false,
-  );
-  return Object.fromEntries(given.filter(([key, value]) => !(key === 'enableipv4' && value === true)));
+  const isDefault = (key: string, value: unknown): boolean =>
+    key === 'enableipv4'
+      ? value === true || value === null
+      : value === '' || value === 0 || value === null || value === false;
+  return Object.fromEntries(Object.entries(fields).filter(([key, value]) => !isDefault(key, value)));
 }
 
 /**

@@ -102,6 +102,6 @@ function explain(
   }
   return {
     reason: `waiting for etcd: ${each}`,
-    hint: 'systemctl status etcd on the members; ports 2379 and 2380 must be open between the hosts',
+    hint: `see systemctl status etcd on the members; ports ${config.etcd.clientPort} and ${config.etcd.peerPort} must be open between the hosts`,
   };
 }

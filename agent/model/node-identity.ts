@@ -46,7 +46,7 @@ export function identify(config: ClusterConfig, facts: HostFacts, hardwareId: st
     const nearest = inOtherCase ?? nearestName(facts.name, known);
     throw new AgentError(
       'data',
-      `this host is called "${facts.name}" (${facts.source}), and cluster "${config.cluster}" has no node of that name; its nodes are ${known.join(', ')}`,
+      `this host is called "${facts.name}", according to ${facts.source}; cluster "${config.cluster}" has no node of that name, its nodes are ${known.join(', ')}`,
       {
         hint:
           (nearest === null ? '' : `did you mean "${nearest}"? `) +

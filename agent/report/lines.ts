@@ -17,7 +17,7 @@ export function lineOf(event: AgentEvent): Line {
       return {
         level: 'debug',
         message: `diyc-agent ${event.version}: ${event.verb}`,
-        fields: { verb: event.verb, version: event.version },
+        fields: { version: event.version },
       };
     case 'identity.found':
       return {
@@ -103,13 +103,13 @@ export function lineOf(event: AgentEvent): Line {
       return {
         level: 'debug',
         message: `${event.verb}: nothing to do, node ${event.node} is as the cluster file says`,
-        fields: { verb: event.verb },
+        fields: {},
       };
     case 'run.finished':
       return {
         level: 'info',
         message: `${event.verb}: ${event.outcome}`,
-        fields: { verb: event.verb, durationMs: Math.round(event.durationMs) },
+        fields: { durationMs: Math.round(event.durationMs) },
       };
   }
 }

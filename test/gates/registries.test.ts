@@ -59,11 +59,9 @@ describe.each(registries)('the list of $folder', (registry) => {
       await mkdir(folder, { recursive: true });
       await writeFile(join(folder, registry.list), readFileSync(join(agent, registry.folder, registry.list), 'utf8'));
       const sample = members(agent, registry)[0] ?? '';
-      const text = readFileSync(join(agent, registry.folder, sample), 'utf8');
-      await writeFile(
-        join(folder, 'planted.ts'),
-        text.replace(registry.type, (line, name: string) => line.replace(name, 'planted')),
-      );
+      const [line = '', name = ''] =
+        registry.type.exec(readFileSync(join(agent, registry.folder, sample), 'utf8')) ?? [];
+      await writeFile(join(folder, 'planted.ts'), `// Planted.\n\n${line.replace(name, 'planted')} …;\n`);
       expect(forgotten(directory, registry)).toEqual(['planted.ts: planted']);
       await writeFile(join(folder, 'helper.ts'), '// No member.\n\nexport const helper = 1;\n');
       expect(forgotten(directory, registry)).toHaveLength(1);

@@ -25,13 +25,12 @@ export const CURRENT: Flanneld = {
   env: 'FLANNELD',
 };
 
-/** The last kind that speaks to etcd's v2 store (up to 0.17). */
+/** Of the kind that speaks to etcd's v2 store (up to 0.17): the newest whose module is to be had with its dependencies. */
 export const OLD: Flanneld = {
-  version: 'v0.13.0',
+  version: 'v0.14.0',
   store: 'v2',
-  // the module's name at the time
-  module: 'github.com/coreos/flannel',
-  versionVariable: 'github.com/coreos/flannel/version.Version',
+  module: 'github.com/flannel-io/flannel',
+  versionVariable: 'github.com/flannel-io/flannel/version.Version',
   env: 'FLANNELD_OLD',
 };
 

@@ -5,6 +5,18 @@ import { expect } from 'expect';
 
 export { after as afterAll, afterEach, before as beforeAll, beforeEach, expect };
 
+expect.extend({
+  toStartWith: (received: unknown, expected: string) =>
+    textClaim('start', String(received).startsWith(expected), received, expected),
+  toEndWith: (received: unknown, expected: string) =>
+    textClaim('end', String(received).endsWith(expected), received, expected),
+});
+
+function textClaim(where: string, pass: boolean, received: unknown, expected: string) {
+  const message = (): string => `expected ${JSON.stringify(received)} to ${where} with ${JSON.stringify(expected)}`;
+  return { pass, message };
+}
+
 type Body = (...values: never[]) => unknown;
 type Each = (rows: readonly unknown[]) => (name: string, body: Body) => void;
 

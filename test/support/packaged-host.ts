@@ -99,8 +99,12 @@ export async function runVerb(host: FakeHost, argv: readonly string[], how: Verb
   const events: AgentEvent[] = [];
   const reporter: Reporter = { emit: (event) => void events.push(event) };
   const { isTerminal = false, noColor = true, signal = new AbortController().signal } = how;
-  const out = (text: string): void => void (stdout += text);
-  const err = (text: string): void => void (stderr += text);
+  const out = (text: string): void => {
+    stdout += text;
+  };
+  const err = (text: string): void => {
+    stderr += text;
+  };
   const context = async (options: GlobalOptions): Promise<CommandContext> => ({
     host,
     reporter,

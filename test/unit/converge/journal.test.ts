@@ -178,7 +178,7 @@ describe('shortening', () => {
     const after = await j.memory();
     expect(after.sizeBytes).toBeLessThan(journalMaxBytes / 4);
     expect([...after.reboots]).toEqual([...before.reboots]);
-    expect([...after.certain].sort()).toEqual([...before.certain, '/new'].sort());
+    expect([...after.certain].sort()).toEqual([...before.certain, '/new' as const].sort());
     expect(after.progress.get(rebootId(key))).toBe('configured');
     for (const [path, digests] of before.written) {
       const kept = [...(after.written.get(path) ?? [])];
