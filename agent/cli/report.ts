@@ -1,6 +1,7 @@
 // `report`: what the timer runs; looks, writes status and metrics, publishes the record under its lease, and exits.
 
-import { components, probedUnits } from '../components/registry.ts';
+import { openForwarding } from '../join/forward.ts';
+import { reviewSeed } from '../join/seed.ts';
 import { etcdEndpoints } from '../model/cluster-config.ts';
 import { type Condition, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
@@ -8,11 +9,12 @@ import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
 import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
 import type { Host } from '../ports/host.ts';
 import { renderMetrics } from '../readiness/metrics.ts';
-import { observeConditions } from '../readiness/observe.ts';
 import { publish } from '../readiness/publish.ts';
 import { parseEnvFile } from '../render/env-file.ts';
-import { parseLease } from '../render/flannel.ts';
+import { parseLease, renderFlannelNetwork } from '../render/flannel.ts';
+import { backendSecret } from './backend-secret.ts';
 import type { Action, CommandContext } from './command.ts';
+import { allConditions } from './conditions.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile } from './options.ts';
 import { requireRoot } from './permission.ts';
@@ -32,7 +34,8 @@ export const runReport: Action = async (context) => {
     await writeLocal(host, await failedReport(host, error, version, earlier));
     throw error;
   }
-  const observed = await observeConditions(host, node, components, probedUnits);
+  await review(host, node);
+  const observed = await keepForwarding(context, node, await allConditions(host, node, version, []));
   const conditions = withSince(observed, earlier?.conditions ?? [], host.clock.timestamp());
   const record = await recordOf(host, node, conditions, earlier, version);
   const published = await tryPublish(context, node, record);
@@ -41,6 +44,39 @@ export const runReport: Action = async (context) => {
   await host.programs.remember();
   return 0;
 };
+
+/** Whether etcd still has what was seeded. */
+async function review(host: Host, node: Gathered): Promise<void> {
+  const { config } = node;
+  const secret = await backendSecret(host, config);
+  const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
+  await reviewSeed(host, { config, node: node.node, api: node.layout.flannel.etcdApi, wanted });
+}
+
+/** A reload of a firewall takes the overlay's rules away; they are put back, and if that fails the node says so. */
+async function keepForwarding(
+  { host, reporter }: CommandContext,
+  node: Gathered,
+  conditions: readonly Condition[],
+): Promise<readonly Condition[]> {
+  if (!conditions.some((c) => c.type === 'DockerRunning' && c.status === 'True')) return conditions;
+  try {
+    for (const step of await openForwarding(host, node.config))
+      reporter.emit({ event: 'step.finished', step, durationMs: 0 });
+    return conditions;
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    const lost: Condition = {
+      type: 'Forwarding',
+      status: 'Unknown',
+      reason: 'RulesUnknown',
+      message: error.message,
+      hint: error.hint,
+      severity: 'degraded',
+    };
+    return [...conditions.filter((c) => c.type !== 'Forwarding'), lost];
+  }
+}
 
 async function writeLocal(host: Host, status: StatusReport): Promise<void> {
   const readable = { mode: 0o644, owner: null };

@@ -1,12 +1,11 @@
 // `status`: this node on one screen, worst first; asks the host itself, and needs neither etcd nor root.
 
-import { components, probedUnits } from '../components/registry.ts';
 import { statusExitCode, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import type { StatusReport } from '../model/readiness.ts';
-import { observeConditions } from '../readiness/observe.ts';
 import { ageText, statusText } from '../render/status-text.ts';
 import type { Action, CommandContext } from './command.ts';
+import { allConditions } from './conditions.ts';
 import { gather } from './gather.ts';
 import { configFile } from './options.ts';
 import { failedReport, readReport, reportOf } from './status-report.ts';
@@ -53,7 +52,7 @@ async function current(context: CommandContext): Promise<Current> {
   const earlier = last?.bootId === bootId ? last : null;
   try {
     const node = await gather(host, reporter, configFile(options.config));
-    const observed = await observeConditions(host, node, components, probedUnits);
+    const observed = await allConditions(host, node, version, earlier?.conditions ?? []);
     // Whether others see this node is known to the report alone: asking would need etcd.
     const published = earlier?.conditions.filter((c) => c.type === 'Published') ?? [];
     const conditions = withSince([...observed, ...published], earlier?.conditions ?? [], host.clock.timestamp());

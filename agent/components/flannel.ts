@@ -151,6 +151,16 @@ function seedCondition(text: string | null, waiting: string | null): Condition {
       severity: 'waiting',
     };
   }
+  if (seed.outcome === 'absent') {
+    return {
+      type: 'FlannelSeeded',
+      status: 'False',
+      reason: 'Absent',
+      message: `${seed.key} is no longer in etcd; flannel goes on with what it has, and a node that joins now waits`,
+      hint: 'systemctl restart flanneld on one node creates it again; find out what removed it, or whether etcd lost its data',
+      severity: 'degraded',
+    };
+  }
   if (seed.outcome === 'drift') {
     return {
       type: 'FlannelSeeded',

@@ -39,7 +39,8 @@ export function unitCondition(type: ConditionType, unit: string, units: UnitTabl
       severity: 'failed',
     };
   }
-  if (state.active === 'active') {
+  // ExecStartPost runs once the program itself is ready.
+  if (state.active === 'active' || state.sub === 'start-post') {
     return { type, status: 'True', reason: 'Running', message: `${unit} is running`, severity: 'failed' };
   }
   if (state.active === 'activating' || state.active === 'reloading' || state.jobQueued) {

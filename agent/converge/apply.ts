@@ -82,8 +82,10 @@ export async function apply(
       reporter.emit({ event: 'step.finished', step, durationMs: clock.monotonicMs() - beganMs });
     } catch (cause) {
       const error = asAgentError(cause, step);
-      reporter.emit({ event: 'step.failed', step, message: error.message, durationMs: clock.monotonicMs() - beganMs });
-      if (step.kind === 'loadModule') {
+      const durationMs = clock.monotonicMs() - beganMs;
+      const ends = step.kind !== 'loadModule';
+      reporter.emit({ event: 'step.failed', step, message: error.message, ends, durationMs });
+      if (!ends) {
         failed.push({ step, error });
         continue;
       }
@@ -102,6 +104,7 @@ function asAgentError(cause: unknown, step: Step): AgentError {
     return new AgentError(cause.kind, `cannot ${describeStep(step)}: ${cause.message}`, {
       hint: cause.hint,
       retryable: cause.retryable,
+      isConflict: cause.isConflict,
       cause,
     });
   }

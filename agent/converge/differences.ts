@@ -45,7 +45,7 @@ export function planDifferences(
     .filter((w) => seen.missingModules.has(w.module))
     .map((w): Step => ({ kind: 'loadModule', component: w.component, why: w.why, module: w.module }));
 
-  const changesUnits = fileSteps.some((s) => 'path' in s && /^\/etc\/systemd\/(system|network)\//.test(s.path));
+  const changesUnits = fileSteps.some((s) => 'path' in s && s.path.startsWith('/etc/systemd/system/'));
   const stale = seen.units !== null && [...seen.units.values()].some((u) => u.needsReload);
   const reload: Step[] =
     changesUnits || stale
@@ -58,12 +58,15 @@ export function planDifferences(
         ]
       : [];
 
+  const services = networkServices(fileSteps);
   const units = of('unit');
   const isFirst =
     options.rebootAfterFirst && (options.resumesFirst === true || fileSteps.some((s) => s.kind === 'writeFile'));
   const start = isFirst ? [] : startStep(units, seen);
   const restart = units.filter(
-    (w) => isRunning(w, seen) && fileSteps.some((s) => 'path' in s && w.readsFiles.includes(s.path)),
+    (w) =>
+      isRunning(w, seen) &&
+      (seen.staleUnits.has(w.unit) || fileSteps.some((s) => 'path' in s && w.readsFiles.includes(s.path))),
   );
   const restartSteps: Step[] =
     options.restart && restart.length > 0
@@ -72,10 +75,29 @@ export function planDifferences(
   const reboot: Step[] = isFirst ? [{ kind: 'reboot', component: 'agent', why: 'firstBoot.reboot is always' }] : [];
 
   return {
-    steps: [...fileSteps, ...reload, ...modules, ...start, ...restartSteps, ...reboot],
+    steps: [...fileSteps, ...reload, ...services, ...modules, ...start, ...restartSteps, ...reboot],
     waitingFor: specs.flatMap((s) => s.waitingFor),
     restartPending: options.restart ? [] : restart.map((w) => w.unit),
   };
+}
+
+/** Files for the network's own services count only once those have read them; the one that does not run is left alone. */
+function networkServices(fileSteps: readonly Step[]): Step[] {
+  const touches = (pattern: RegExp): boolean => fileSteps.some((s) => 'path' in s && pattern.test(s.path));
+  const units = [
+    ...(touches(/^\/etc\/systemd\/network\/.*\.network$/) ? ['systemd-networkd.service'] : []),
+    ...(touches(/^\/etc\/NetworkManager\//) ? ['NetworkManager.service'] : []),
+  ];
+  return units.length === 0
+    ? []
+    : [
+        {
+          kind: 'reloadServices',
+          component: 'flannel',
+          why: "they must leave flannel's devices alone from now on",
+          units,
+        },
+      ];
 }
 
 function directoryStep(wish: DirectoryWish, seen: Observation): Step[] {
@@ -181,15 +203,9 @@ function replaceIfOther(
 
 function linkStep(wish: LinkWish, seen: Observation): Step[] {
   const found = seen.links.get(wish.path);
-  if (found?.target != null) {
-    // /lib and /usr/lib are one directory on merged-/usr hosts, and systemctl has written either.
-    const same = (text: string): string => text.replace(/^\/lib\//, '/usr/lib/');
-    if (same(found.target) === same(wish.target)) return [];
-    // Somebody enabled another unit file of that name; it starts at boot all the same, and that was a choice.
-    if (found.target.split('/').at(-1) === wish.target.split('/').at(-1)) return [];
-  } else if (found?.stat != null) {
-    throw notWhatWasExpected(wish.path, 'a link', found.stat.kind);
-  }
+  // Whatever it points to (/lib for /usr/lib, another unit file of that name, /dev/null): somebody made that choice.
+  if (found?.target != null) return [];
+  if (found?.stat != null) throw notWhatWasExpected(wish.path, 'a link', found.stat.kind);
   const { component, why, path, target } = wish;
   return [{ kind: 'makeLink', component, why, path, target }];
 }

@@ -25,6 +25,9 @@ export const executors: { readonly [K in StepKind]: Executor<K> } = {
   async reloadUnits(host) {
     await host.units.reload();
   },
+  async reloadServices(host, step) {
+    await host.units.reloadServices(step.units);
+  },
   async startUnits(host, step) {
     await host.units.queueStart(step.units);
   },

@@ -2,7 +2,7 @@
 
 import { isAgentError } from '../model/errors.ts';
 import type { AbsolutePath } from '../model/paths.ts';
-import type { ModuleWish, Wish } from '../model/wish.ts';
+import type { ModuleWish, UnitWish, Wish } from '../model/wish.ts';
 import type { FileStat, ReadOnlyFiles } from '../ports/files.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import type { UnitState } from '../ports/units.ts';
@@ -18,6 +18,8 @@ export interface Observation {
   readonly links: ReadonlyMap<AbsolutePath, { readonly stat: FileStat | null; readonly target: string | null }>;
   /** Null below --root, where there is nothing to ask. */
   readonly units: ReadonlyMap<string, UnitState> | null;
+  /** Units that run and were started before one of their files was last written. */
+  readonly staleUnits: ReadonlySet<string>;
   /** Modules that are neither loaded nor built in, and are there to be loaded. Empty below --root: modules-load.d does it. */
   readonly missingModules: ReadonlySet<string>;
   /** Copies that already stand beside a file, with their text (null: not to be read as such), so that none is taken twice. */
@@ -35,7 +37,7 @@ export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Prom
   const files = new Map<AbsolutePath, ObservedFile>();
   const links = new Map<AbsolutePath, { stat: FileStat | null; target: string | null }>();
   const copies = new Map<AbsolutePath, string | null>();
-  const unitNames: string[] = [];
+  const unitWishes: UnitWish[] = [];
 
   const lookAtFile = async (path: AbsolutePath): Promise<void> => {
     const [stat, content] = await Promise.all([host.files.stat(path), host.files.readText(path)]);
@@ -78,7 +80,7 @@ export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Prom
         questions.push(...Object.values(groupFiles).map(lookAtFile));
         break;
       case 'unit':
-        unitNames.push(wish.unit);
+        unitWishes.push(wish);
         break;
       case 'module':
         modules.push(wish);
@@ -86,11 +88,12 @@ export async function observe(host: ReadOnlyHost, wishes: readonly Wish[]): Prom
     }
   }
   const asked = host.machine.isLive
-    ? host.units.states(unitNames).then((states) => new Map(states.map((s) => [s.name, s])))
+    ? host.units.states(unitWishes.map((w) => w.unit)).then((states) => new Map(states.map((s) => [s.name, s])))
     : Promise.resolve(null);
   const needed = host.machine.isLive ? modulesToLoad(host.files, modules) : Promise.resolve(new Set<string>());
   const [units, missingModules] = await Promise.all([asked, needed, ...questions]);
-  return { files, links, units, missingModules, copies };
+  const staleUnits = units === null ? new Set<string>() : await startedBefore(host, unitWishes, units, files);
+  return { files, links, units, staleUnits, missingModules, copies };
 }
 
 /** A copy somebody else made may be anything; it is left alone, and its name is not used. */
@@ -116,4 +119,34 @@ async function modulesToLoad(files: ReadOnlyFiles, wishes: readonly ModuleWish[]
   if (notLoaded.length === 0) return new Set();
   const builtIn = (await files.readText(`/lib/modules/${release}/modules.builtin`)) ?? '';
   return new Set(notLoaded.filter((m) => !builtIn.includes(`/${m}.ko`)));
+}
+
+/** A second of tolerance: times of files and of units come from different clocks. */
+const toleranceMs = 1_000;
+
+/**
+ * Units that were started before a file they read was written: they run with what stood there then. Ages are compared,
+ * not times: the unit's from the monotonic clock, the file's from the wall clock, and a file from the future (the clock
+ * was set back) says nothing.
+ */
+async function startedBefore(
+  host: ReadOnlyHost,
+  wishes: readonly UnitWish[],
+  units: ReadonlyMap<string, UnitState>,
+  files: ReadonlyMap<AbsolutePath, ObservedFile>,
+): Promise<Set<string>> {
+  const uptimeMs = Number((await host.files.readText('/proc/uptime'))?.split(' ')[0]) * 1000;
+  const nowMs = host.clock.now();
+  const isStale = (wish: UnitWish): boolean => {
+    const startedMs = units.get(wish.unit)?.activeEnterMs ?? 0;
+    if (startedMs === 0 || Number.isNaN(uptimeMs)) return false;
+    const unitAgeMs = uptimeMs - startedMs;
+    return wish.readsFiles.some((path) => {
+      const stat = files.get(path)?.stat;
+      if (stat === undefined || stat === null) return false;
+      const fileAgeMs = nowMs - stat.modifiedMs;
+      return fileAgeMs >= 0 && fileAgeMs + toleranceMs < unitAgeMs;
+    });
+  };
+  return new Set(wishes.filter(isStale).map((w) => w.unit));
 }

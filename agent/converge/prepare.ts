@@ -1,6 +1,6 @@
 // From a node's context to its plan, and from a plan to a host that is as wanted: look, decide, act, look again.
 
-import { AgentError } from '../model/errors.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
 import type { Plan } from '../model/plan.ts';
 import { describeStep, type Step } from '../model/step.ts';
 import type { ComponentSpec } from '../model/wish.ts';
@@ -61,6 +61,7 @@ export interface ConvergeOutcome extends Applied {
 }
 
 const mostPasses = 3;
+const conflictPauseMs = 100;
 
 /**
  * Plan and apply until a fresh look finds nothing left to do.
@@ -82,8 +83,8 @@ export async function converge(
     deadlineMs: run.deadlineMs - (host.clock.monotonicMs() - beganMs),
     ...signal,
   });
-  const first = await makePlan(host, request);
-  let applied = await apply(host, first.plan, first.memory, options(first.key), reporter);
+  const { planned: first, applied: firstApplied } = await planAndApply(host, request, reporter, options);
+  let applied = firstApplied;
   const endsHere = applied.done.length === 0 || applied.done.some((s) => s.kind === 'reboot');
   for (let pass = 1; !endsHere; pass++) {
     const next = await makePlan(host, { ...request, mayReboot: false });
@@ -98,6 +99,27 @@ export async function converge(
     };
   }
   return { ...applied, plan: first.plan };
+}
+
+/**
+ * Two runs at once (bootcmd's and the unit's, an operator's and a timer's) plan the same files, and one of them finds
+ * that the other came first. Nothing was lost by that: it looks again, and has less to do.
+ */
+async function planAndApply(
+  host: Host,
+  request: PlanRequest,
+  reporter: Reporter,
+  options: (key: RunKey) => ApplyOptions,
+): Promise<{ readonly planned: Planned; readonly applied: Applied }> {
+  for (let pass = 1; ; pass++) {
+    const planned = await makePlan(host, request);
+    try {
+      return { planned, applied: await apply(host, planned.plan, planned.memory, options(planned.key), reporter) };
+    } catch (error) {
+      if (!isAgentError(error) || !error.isConflict || pass >= mostPasses) throw error;
+      await host.clock.sleep(conflictPauseMs * (1 + host.clock.random()));
+    }
+  }
 }
 
 /** What a second look still finds and could be done now; a module that is not there stays so. */

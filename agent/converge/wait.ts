@@ -1,7 +1,7 @@
 // Waiting as a value: every wait has an owner, a deadline and a reason that anybody can see while it lasts.
 
-import { AgentError } from '../model/errors.ts';
-import { under, waitsDirectory } from '../model/paths.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
+import { type AbsolutePath, under, waitsDirectory } from '../model/paths.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Files } from '../ports/files.ts';
 import type { Reporter } from '../ports/reporter.ts';
@@ -68,14 +68,8 @@ export async function waitFor<T>(
           elapsedMs,
           deadlineMs: options.deadlineMs,
         });
-        await files.replace(
-          file,
-          `${JSON.stringify({ owner: options.owner, reason: found.reason, ...hint, since: clock.timestamp() })}\n`,
-          {
-            mode: 0o644,
-            owner: null,
-          },
-        );
+        const note = { owner: options.owner, reason: found.reason, ...hint, since: clock.timestamp() };
+        await leaveNote(files, file, note);
       }
       if (elapsedMs >= options.deadlineMs) {
         throw new AgentError('tempfail', `gave up after ${Math.round(elapsedMs / 1000)} s: ${found.reason}`, {
@@ -88,5 +82,14 @@ export async function waitFor<T>(
     }
   } finally {
     await files.remove(file);
+  }
+}
+
+/** A full or read-only /run takes no note; the wait goes on, and the journal has the reason. */
+async function leaveNote(files: WaitPorts['files'], file: AbsolutePath, note: object): Promise<void> {
+  try {
+    await files.replace(file, `${JSON.stringify(note)}\n`, { mode: 0o644, owner: null });
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
   }
 }

@@ -39,8 +39,12 @@ export function installedPrograms(exec: Exec, files: Pick<Files, 'readText' | 'r
     async remember() {
       if (asked.size === 0) return;
       const known = { ...(await readCache(files)), ...Object.fromEntries(asked) };
-      await files.replace(cacheFile, `${JSON.stringify(known)}\n`, { mode: 0o644, owner: null });
-      asked.clear();
+      try {
+        await files.replace(cacheFile, `${JSON.stringify(known)}\n`, { mode: 0o644, owner: null });
+        asked.clear();
+      } catch {
+        // A full or read-only /run: the program is asked again next time, and nothing else is lost.
+      }
     },
   };
 }

@@ -78,6 +78,7 @@ function refusals(root: string): RunningParts {
       reload: refuse('reload systemd'),
       queueStart: refuse('start units'),
       queueRestart: refuse('restart units'),
+      reloadServices: refuse('reload services'),
       resetFailed: refuse('reset units'),
       reboot: refuse('reboot'),
     },

@@ -168,6 +168,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
       `did not write ${walk.shown(path)}: it ${change} by somebody else since the plan was made`,
       {
         hint: 'run the same command again: it makes a new plan from what is there now',
+        isConflict: true,
       },
     );
   }
@@ -191,6 +192,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
             `cannot set the attributes of ${walk.shown(path)}: it is gone since the plan was made`,
             {
               hint: 'run the same command again: it makes a new plan from what is there now',
+              isConflict: true,
             },
           );
         }
@@ -276,6 +278,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
             `cannot keep a copy of ${walk.shown(path)}: it is gone since the plan was made`,
             {
               hint: 'run the same command again: it makes a new plan from what is there now',
+              isConflict: true,
             },
           );
         }

@@ -68,6 +68,10 @@ export function systemdUnits({ exec, bootedDirectory = '/run/systemd/system' }: 
     },
     queueStart: (names) => queue('start', names),
     queueRestart: (names) => queue('try-restart', names),
+    async reloadServices(names) {
+      // One call each: systemctl refuses all of them when one does not run.
+      for (const name of names) await systemctl(['--no-block', 'reload', '--', name], requestDeadlineMs);
+    },
     async resetFailed(names) {
       if (names.length === 0) return;
       const result = await systemctl(['reset-failed', '--', ...names], requestDeadlineMs);

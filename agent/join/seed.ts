@@ -6,7 +6,7 @@ import { type AgentError, isAgentError } from '../model/errors.ts';
 import { flannelConfigKey } from '../model/keys.ts';
 import type { NodeIdentity } from '../model/node-identity.ts';
 import { seedFile } from '../model/paths.ts';
-import type { SeedResult } from '../model/seed-result.ts';
+import { parseSeedResult, type SeedResult } from '../model/seed-result.ts';
 import type { Host } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { EndpointHealth } from '../ports/store.ts';
@@ -66,6 +66,37 @@ export async function seedFlannel(host: Host, reporter: Reporter, request: SeedR
     await host.files.replace(seedFile, `${JSON.stringify(result)}\n`, { mode: 0o644, owner: null });
     tell(reporter, result);
     return result;
+  } finally {
+    store.close();
+  }
+}
+
+/**
+ * Look again at what was seeded in this boot, and write down when it has changed: a wiped etcd, a corrected file.
+ * Nothing is created here, and an etcd that does not answer changes nothing that is known.
+ */
+export async function reviewSeed(host: Host, request: Omit<SeedRequest, 'deadlineMs' | 'signal'>): Promise<void> {
+  const { config, node, api, wanted } = request;
+  const text = await host.files.readText(seedFile);
+  const known = parseSeedResult(text);
+  if (known === null) return;
+  const store = await host.etcd.keys(api, etcdEndpoints(config, node.name));
+  try {
+    const key = flannelConfigKey(config.flannel.prefix);
+    const found = await store.read(key);
+    const isSame = found !== null && sameNetwork(found, wanted);
+    const asBefore = known.outcome === 'created' ? 'created' : 'present';
+    const result: SeedResult = {
+      outcome: found === null ? 'absent' : isSame ? asBefore : 'drift',
+      key,
+      api,
+      found: found === null ? '' : withoutSecrets(found),
+      wanted: withoutSecrets(wanted),
+    };
+    const line = `${JSON.stringify(result)}\n`;
+    if (line !== text) await host.files.replace(seedFile, line, { mode: 0o644, owner: null });
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
   } finally {
     store.close();
   }

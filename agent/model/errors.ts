@@ -30,6 +30,8 @@ export interface ErrorDetails {
   readonly hint: string;
   /** Whether the same call may succeed later without anybody changing anything. */
   readonly retryable?: boolean;
+  /** Somebody else changed what was planned for: looking again is all it takes. */
+  readonly isConflict?: boolean;
   readonly cause?: unknown;
 }
 
@@ -38,12 +40,14 @@ export class AgentError extends Error {
   readonly kind: ErrorKind;
   readonly hint: string;
   readonly retryable: boolean;
+  readonly isConflict: boolean;
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'AgentError';
     this.kind = kind;
     this.hint = details.hint;
+    this.isConflict = details.isConflict === true;
     this.retryable = details.retryable ?? (kind === 'unavailable' || kind === 'tempfail');
   }
 

@@ -15,7 +15,13 @@ export type AgentEvent =
   | { readonly event: 'config.warning'; readonly message: string; readonly hint: string }
   | { readonly event: 'step.started'; readonly step: Step; readonly number: number; readonly of: number }
   | { readonly event: 'step.finished'; readonly step: Step; readonly durationMs: number }
-  | { readonly event: 'step.failed'; readonly step: Step; readonly message: string; readonly durationMs: number }
+  | {
+      readonly event: 'step.failed';
+      readonly step: Step;
+      readonly message: string;
+      readonly ends: boolean;
+      readonly durationMs: number;
+    }
   | { readonly event: 'step.deferred'; readonly step: Step }
   | { readonly event: 'file.drifted'; readonly path: string; readonly keptAs: string | null }
   | { readonly event: 'restart.pending'; readonly units: readonly string[] }

@@ -27,6 +27,8 @@ export interface StepArgs {
   makeLink: { readonly path: AbsolutePath; readonly target: string };
   loadModule: { readonly module: string };
   reloadUnits: object;
+  /** Have services that run read their files again: systemd-networkd, NetworkManager. */
+  reloadServices: { readonly units: readonly string[] };
   /** Queue the start jobs and return: `systemctl --no-block start`. */
   startUnits: { readonly units: readonly string[] };
   /** Only on the operator's word: `apply --restart`. */
@@ -71,6 +73,8 @@ export function describeStep(step: Step): string {
       return `load kernel module ${step.module}`;
     case 'reloadUnits':
       return 'systemctl daemon-reload';
+    case 'reloadServices':
+      return `reload ${step.units.join(' ')}`;
     case 'startUnits':
       return `start ${step.units.join(' ')} (without waiting)`;
     case 'restartUnits':

@@ -37,6 +37,8 @@ export interface Units extends ReadOnlyUnits {
   queueStart(names: readonly string[]): Promise<void>;
   /** Queue restarts of running units, never wait for them; what does not run is left so. */
   queueRestart(names: readonly string[]): Promise<void>;
+  /** Have running units read their files again; one that does not run, or cannot reload, is left as it is. */
+  reloadServices(names: readonly string[]): Promise<void>;
   /** Clear a failed state so that start limits no longer count. */
   resetFailed(names: readonly string[]): Promise<void>;
   /** Ask for a reboot; returns at once, the shutdown follows. */

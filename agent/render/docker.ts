@@ -3,7 +3,7 @@
 import type { AddressPool } from '../model/cluster-config.ts';
 import type { DockerLayout } from '../model/layout.ts';
 import { type AbsolutePath, dockerOptionsFile } from '../model/paths.ts';
-import { renderSections, type UnitLine } from './drop-in.ts';
+import { renderSections, type UnitLine, unlimitedStarts } from './drop-in.ts';
 import { renderEnvFile } from './env-file.ts';
 import type { FlannelLease } from './flannel.ts';
 import { header } from './marker.ts';
@@ -27,6 +27,7 @@ export const storageReadyFile: AbsolutePath = '/run/diyc-agent/storage-ready';
  */
 export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, holdForStorage: boolean): string {
   const service: UnitLine[] = [
+    unlimitedStarts.service,
     ['UnsetEnvironment', 'BUN_OPTIONS BUN_BE_BUN'],
     ['Environment', 'DOCKER_INSECURE_NO_IPTABLES_RAW=1'],
     ['EnvironmentFile', `-${dockerOptionsFile}`],
@@ -36,13 +37,14 @@ export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, ho
     // A non-oneshot service has one ExecStart: the list is reset first, or the unit does not load.
     service.push(['ExecStart', null], ['ExecStart', `${layout.execStart} $${ownVariable}`]);
   }
-  service.push(['ExecStartPost', `-${agent} join forward`], ['TimeoutStartSec', '0']);
+  service.push(['ExecStartPost', `-${agent} join forward`], ['RestartSec', '5'], ['TimeoutStartSec', '0']);
   return renderSections(header('docker uses the subnet that flannel leased'), [
     [
       'Unit',
       [
         ['Wants', 'flanneld.service'],
         ['After', 'flanneld.service'],
+        unlimitedStarts.unit,
         ...(holdForStorage ? [['ConditionPathExists', storageReadyFile] as const] : []),
       ],
     ],

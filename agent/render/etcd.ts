@@ -67,6 +67,8 @@ export function renderEtcdDropIn(environmentFile: AbsolutePath | null = null): s
       [
         unlimitedStarts.service,
         ...(environmentFile === null ? [] : [['EnvironmentFile', environmentFile] as const]),
+        // etcd runs as its own user, and only root may ask for a unit; `+` is for that, `-` for hosts without the agent's units.
+        ['ExecStartPost', '-+/usr/bin/systemctl --no-block start diyc-agent-report.service'],
         ['Restart', 'on-failure'],
         ['RestartSec', '3'],
         ['TimeoutStartSec', '0'],

@@ -2,6 +2,7 @@
 
 import type { ClusterNode } from '../model/cluster-config.ts';
 import { worstFirst } from '../model/condition.ts';
+import { printable } from '../model/printable.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
 import { ageText } from './status-text.ts';
 import { renderTable } from './table.ts';
@@ -58,7 +59,8 @@ export function nodesText(rows: readonly NodeRow[], long: boolean, ageMs: (times
       worst === undefined ? '' : `${worst.type}: ${worst.message}`,
     ];
   });
-  return renderTable([head, ...body]);
+  // Records come from other hosts.
+  return renderTable([head, ...body.map((row) => row.map(printable))]);
 }
 
 function metadataText(metadata: Readonly<Record<string, string>>): string {

@@ -2,6 +2,7 @@
 
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { AgentError } from '../model/errors.ts';
+import { printable } from '../model/printable.ts';
 
 /** Three lines for people; control characters of foreign text cannot move the cursor. */
 export function errorText(error: AgentError): string {
@@ -13,9 +14,4 @@ export function errorJson(error: AgentError, diagnostics: readonly Diagnostic[] 
   const { kind, exitCode, message, hint } = error;
   const found = diagnostics.length === 0 ? {} : { diagnostics };
   return `${JSON.stringify({ schema: 1, error: { kind, exitCode, message, hint }, ...found })}\n`;
-}
-
-/** Make control characters visible, line ends and tabs excepted. */
-export function printable(text: string): string {
-  return text.replace(/(?![\n\t])\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -47,7 +47,7 @@ export function lineOf(event: AgentEvent): Line {
       };
     case 'step.failed':
       return {
-        level: 'error',
+        level: event.ends ? 'debug' : 'warn',
         message: event.message,
         fields: { step: event.step.kind, component: event.step.component, durationMs: Math.round(event.durationMs) },
       };

@@ -1,8 +1,8 @@
 // Events as text for people: on a terminal, and in cloud-init's log.
 
 import type { AgentEvent } from '../model/event.ts';
+import { printable } from '../model/printable.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { printable } from './error-text.ts';
 import { lineOf } from './lines.ts';
 
 const rank = { debug: 0, info: 1, warn: 2, error: 3 } as const;

@@ -150,7 +150,7 @@ describe('what docker is given', () => {
       const host = packagedHost({ chains });
       for (let i = 0; i < 2; i++) expect((await runVerb(host, ['join', 'forward'])).code).toBe(0);
       expect(host.firewall.get(place)).toEqual([
-        '-i docker0 -d 172.18.0.0/16 -j ACCEPT',
+        '-i docker0 -o flannel.1 -d 172.18.0.0/16 -j ACCEPT',
         '-i flannel.1 -s 172.18.0.0/16 -o docker0 -j ACCEPT',
       ]);
     }

@@ -26,13 +26,19 @@ describe('first boot on a packaged layout', () => {
     expect([...host.modules].sort()).toEqual(['br_netfilter', 'vxlan']);
   });
 
-  test('does everything in the order in which it is safe: files, one reload, modules, units', async () => {
+  test('does everything in the order in which it is safe: files, reloads, modules, units', async () => {
     const host = packagedHost();
     await runVerb(host, ['boot']);
     const kinds = host.effects
       .filter((line) => !line.startsWith('append '))
       .map((line) => (/^(directory|write|keep|link|attributes)/.test(line) ? 'file' : (line.split(' ')[0] ?? '')));
-    expect(kinds.filter((kind, i) => kind !== kinds[i - 1])).toEqual(['file', 'daemon-reload', 'modprobe', 'start']);
+    expect(kinds.filter((kind, i) => kind !== kinds[i - 1])).toEqual([
+      'file',
+      'daemon-reload',
+      'reload',
+      'modprobe',
+      'start',
+    ]);
     expect(host.effects.filter((line) => line === 'daemon-reload')).toHaveLength(1);
   });
 

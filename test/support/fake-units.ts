@@ -197,6 +197,9 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
         start(name);
       });
     },
+    async reloadServices(names) {
+      log.run(`reload ${names.join(' ')}`, () => undefined);
+    },
     async resetFailed(names) {
       log.run(`reset-failed ${names.join(' ')}`, () => {
         for (const name of names) {

@@ -191,14 +191,14 @@ describe('forward rules', () => {
   const rules = (backend: FlannelBackend): string[] =>
     forwardRules(clusterConfig({ flannel: { backend } }), 'DOCKER-USER').map(describeStep);
   test.each([
-    [{ type: 'vxlan', vni: 7 }, '-i flannel.7 -s 172.18.0.0/16'],
-    [{ type: 'udp' }, '-i flannel0 -s 172.18.0.0/16'],
-    [{ type: 'wireguard' }, '-i flannel-wg -s 172.18.0.0/16'],
-    [{ type: 'host-gw' }, '-s 172.18.0.0/16'],
-  ] as const)('of %j name its device where there is one', (backend, from) => {
+    [{ type: 'vxlan', vni: 7 }, '-i flannel.7 ', '-o flannel.7 '],
+    [{ type: 'udp' }, '-i flannel0 ', '-o flannel0 '],
+    [{ type: 'wireguard' }, '-i flannel-wg ', '-o flannel-wg '],
+    [{ type: 'host-gw' }, '', ''],
+  ] as const)('of %j name its device where there is one', (backend, from, to) => {
     expect(rules(backend)).toEqual([
-      `iptables -t filter -I DOCKER-USER ${from} -o docker0 -j ACCEPT`,
-      'iptables -t filter -I DOCKER-USER -i docker0 -d 172.18.0.0/16 -j ACCEPT',
+      `iptables -t filter -I DOCKER-USER ${from}-s 172.18.0.0/16 -o docker0 -j ACCEPT`,
+      `iptables -t filter -I DOCKER-USER -i docker0 ${to}-d 172.18.0.0/16 -j ACCEPT`,
     ]);
   });
 });

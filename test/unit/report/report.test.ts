@@ -3,8 +3,9 @@
 import { describe, expect, test } from 'bun:test';
 import { AgentError } from '../../../agent/model/errors.ts';
 import type { AgentEvent } from '../../../agent/model/event.ts';
+import { printable } from '../../../agent/model/printable.ts';
 import type { Step } from '../../../agent/model/step.ts';
-import { errorJson, errorText, printable } from '../../../agent/report/error-text.ts';
+import { errorJson, errorText } from '../../../agent/report/error-text.ts';
 import { journalReporter } from '../../../agent/report/journal.ts';
 import { lineOf } from '../../../agent/report/lines.ts';
 import { terminalReporter } from '../../../agent/report/terminal.ts';
@@ -34,7 +35,7 @@ const samples: { readonly [K in AgentEvent['event']]: readonly [Extract<AgentEve
   'config.warning': [{ event: 'config.warning', message: 'm', hint: 'h' }, 'warn: m; h'],
   'step.started': [{ event: 'step.started', step, number: 1, of: 3 }, 'debug: [1/3] replace /etc/etcd/etcd.conf'],
   'step.finished': [{ event: 'step.finished', step, durationMs: 1.6 }, 'info: replace /etc/etcd/etcd.conf: member a1'],
-  'step.failed': [{ event: 'step.failed', step, message: 'full disk', durationMs: 1 }, 'error: full disk'],
+  'step.failed': [{ event: 'step.failed', step, message: 'full disk', ends: false, durationMs: 1 }, 'warn: full disk'],
   'step.deferred': [{ event: 'step.deferred', step }, 'info: left for the running host: replace /etc/etcd/etcd.conf'],
   'file.drifted': [
     { event: 'file.drifted', path: '/f', keptAs: '/f.save-1' },
@@ -129,8 +130,13 @@ describe('the terminal', () => {
   test('shows what is loud enough, one line each, warnings and errors named', () => {
     const events = all.map(([event]) => event);
     expect(shown('debug', events)).toHaveLength(events.length);
-    expect(shown('error', events)).toEqual(['error: full disk\n']);
-    for (const line of shown('warn', events)) expect(line).toMatch(/^(warning|error): /);
+    for (const line of shown('warn', events)) expect(line).toMatch(/^warning: /);
+    expect(shown('warn', events)).toContain('warning: full disk\n');
+  });
+  test('leaves the failure that ends a run to the error that is printed for it', () => {
+    expect(shown('info', [{ event: 'step.failed', step, message: 'full disk', ends: true, durationMs: 1 }])).toEqual(
+      [],
+    );
   });
   test('is not moved by what somebody wrote into etcd', () => {
     const [line] = shown('warn', [
