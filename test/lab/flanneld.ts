@@ -64,6 +64,7 @@ async function build(flanneld: Flanneld, scratch: string): Promise<void> {
   const main = join(source, 'main.go');
   const text = await readFile(main, 'utf8');
   await writeFile(main, text.replace(CLOUD_BACKEND, ''));
+  if (flanneld.store === 'v2') await mendCodec(source);
   await run(
     [
       'go',
@@ -83,6 +84,31 @@ async function build(flanneld: Flanneld, scratch: string): Promise<void> {
     },
   );
   await run(['rm', '-rf', source]);
+}
+
+/**
+ * etcd's old client needs a codec whose own code generator has an alphabet with one letter twice; Go refuses that since
+ * 1.22, when the program starts, though nothing here generates code.
+ */
+async function mendCodec(source: string): Promise<void> {
+  const goEnv = { PATH: `${process.env['PATH'] ?? ''}:/usr/local/go/bin`, GOFLAGS: '-mod=mod' };
+  const codec = 'github.com/ugorji/go';
+  const found = await run(['go', 'mod', 'download', '-json', codec], {
+    cwd: source,
+    env: goEnv,
+    timeoutMs: 5 * 60_000,
+  });
+  const { Dir } = JSON.parse(found.stdout) as { Dir: string };
+  const copy = join(source, 'ugorji-go');
+  await cp(Dir, copy, { recursive: true });
+  await run(['chmod', '-R', 'u+w', copy]);
+  await writeFile(join(copy, 'go.mod'), `module ${codec}\n`, { flag: 'a' });
+  const generator = join(copy, 'codec/gen.go');
+  const text = await readFile(generator, 'utf8');
+  const mended = text.replace('0123456789__"', '0123456789_-"');
+  if (mended === text) throw new Error(`${codec} is not as this recipe knows it: no such alphabet in codec/gen.go`);
+  await writeFile(generator, mended);
+  await run(['go', 'mod', 'edit', `-replace=${codec}=./ugorji-go`], { cwd: source, env: goEnv });
 }
 
 /** Path of the binary; throws with the reason when it can neither be found nor built. */
