@@ -3,7 +3,9 @@
 BUN := node_modules/.bin/bun
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
+LAB_LONG = bash packaging/bootstrap.sh test && $(BUN) test/lab/lab.ts doctor --fix && $(BUN) packaging/payload.ts build/payload
+
+.PHONY: test-long help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -41,6 +43,13 @@ demo: payload ## a cluster of real hosts on this machine, step by step
 lab: payload ## bring the lab up and leave it running; `bun test/lab/lab.ts down` ends it
 	@$(BUN) test/lab/lab.ts doctor --fix
 	@$(BUN) test/lab/lab.ts up --payload build/payload
+
+test-long: build ## the lab on other generations: Debian trixie and sid, the v2 store, the seed after the network
+	@$(LAB_LONG)
+	@$(BUN) test/lab/lab.ts test --payload build/payload --seed dir
+	@$(BUN) test/lab/lab.ts test --payload build/payload --old-flannel --only three-nodes-ready --only ping-matrix --only reboot-all-at-once
+	@$(BUN) test/lab/lab.ts test --payload build/payload --suite trixie
+	@$(BUN) test/lab/lab.ts test --payload build/payload --suite sid
 
 bench: build ## the budgets, as ratios of one run
 	@$(BUN) bench/bench.ts

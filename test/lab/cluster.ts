@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Flanneld, flanneldBinary } from './flanneld.ts';
-import { type Disk, Host, type SeedPlace } from './host.ts';
+import { type Disk, Host, SEED_DIR, type SeedPlace } from './host.ts';
 import { cgroupName, hostNetns, type LabNames } from './lab-id.ts';
 import { suiteNamed } from './machine-sources.ts';
 import { forgetHost, networkDown, switchUp } from './network.ts';
@@ -66,6 +66,13 @@ export class Lab {
     await Promise.all([...this.#hosts.keys()].map((name) => endHost(this.names, name)));
     this.#hosts.clear();
     for (const [name, address] of NODES) await this.add(name, address);
+  }
+
+  /** All hosts off and blank, with a cluster file of the scenario's own. */
+  async blankWith(clusterFile: string): Promise<void> {
+    await this.blank();
+    const place = this.options.seedPlace;
+    for (const node of this.nodes) await node.putFiles({ [`${SEED_DIR[place]}/cluster.yaml`]: clusterFile });
   }
 
   /** A further host, off, with a blank disk and the cluster file of the others. */

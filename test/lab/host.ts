@@ -244,6 +244,11 @@ export class Host {
     });
   }
 
+  /** How often it was booted since it was made, reboots from inside included. */
+  async boots(): Promise<number> {
+    return (await readFile(this.consolePath, 'utf8')).match(/^## boot \d+ /gm)?.length ?? 0;
+  }
+
   async console(lines = 20): Promise<string> {
     return tail(await readFile(this.consolePath, 'utf8').catch(() => '(no console yet)'), lines);
   }

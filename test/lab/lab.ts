@@ -19,7 +19,7 @@ const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
 
   doctor [--fix]      what this machine lacks for the lab; --fix installs packages
   up                  three hosts from power-on to ready; they stay
-  demo                the same with the fleet's table and the ping matrix
+  demo                the same with the fleet's table, the leases and the ping matrix, and down again
   test [--only NAME]  the scenarios (--only may be repeated)
   exec HOST -- CMD …  a program on a host of a lab that is up
   down                ends it and leaves nothing behind
@@ -30,7 +30,7 @@ const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
   --seed PLACE    cmdline (default: bootcmd before the network) or dir (bootcmd after it)
   --old-flannel   the last flannel that reads etcd's v2 store
   --id ID         name of this lab, so that two can be up (default main)
-  --keep          leave the hosts up after test
+  --keep          leave the hosts up after demo or test
 `;
 
 /** What --seed may say. */
@@ -73,13 +73,21 @@ async function up(options: LabOptions): Promise<Lab> {
   return lab;
 }
 
-async function demo(options: LabOptions): Promise<number> {
+async function demo(options: LabOptions, keep: boolean): Promise<number> {
   const lab = await up(options);
-  const nodes = await lab.host('a1').exec(['diyc-agent', 'nodes']);
-  process.stdout.write(`${nodes.stdout}\n`);
+  const a1 = lab.host('a1');
   const cells = await during('containers on every host', () => assertPingMatrix(lab));
-  for (const cell of cells) process.stdout.write(`${cellText(cell)}\n`);
-  process.stdout.write(`\nthe hosts stay up; try: bun test/lab/lab.ts exec a1 -- diyc-agent status\n`);
+  const shown: [string, string][] = [
+    ['a1$ diyc-agent status', (await a1.exec(['diyc-agent', 'status'])).stdout],
+    ['a1$ diyc-agent nodes', (await a1.exec(['diyc-agent', 'nodes'])).stdout],
+    [
+      "flannel's leases in etcd",
+      (await lab.leases()).map((l) => `${l.subnet.padEnd(18)} ${l.publicIp}  ${l.backend}\n`).join(''),
+    ],
+    ['from a container on one host to one on another', cells.map((cell) => `${cellText(cell)}\n`).join('')],
+  ];
+  for (const [title, text] of shown) process.stdout.write(`\n${title}\n${text}`);
+  if (keep) process.stdout.write(`\nthe hosts stay up; try: bun test/lab/lab.ts exec a1 -- diyc-agent status\n`);
   return 0;
 }
 
@@ -225,7 +233,11 @@ async function perform(
         await up(options);
         return 0;
       case 'demo':
-        return await demo(options);
+        try {
+          return await demo(options, flags.keep);
+        } finally {
+          if (!flags.keep) await during('taking the lab down', () => down(names));
+        }
       case 'test': {
         const code = await test(options, flags.only);
         if (!flags.keep) await during('taking the lab down', () => down(names));

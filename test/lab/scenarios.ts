@@ -4,7 +4,9 @@ import type { Scenario } from './scenario.ts';
 import * as bootAgainIsANoop from './scenarios/boot-again-is-a-noop.ts';
 import * as bootcmdReturnsAtOnceWhileAlone from './scenarios/bootcmd-returns-at-once-while-alone.ts';
 import * as cablePulled from './scenarios/cable-pulled.ts';
+import * as clientsOfOneMember from './scenarios/clients-of-one-member.ts';
 import * as etcdStopDegradesAndRecovers from './scenarios/etcd-stop-degrades-and-recovers.ts';
+import * as firstBootRebootsOnce from './scenarios/first-boot-reboots-once.ts';
 import * as pingMatrix from './scenarios/ping-matrix.ts';
 import * as powerCutOne from './scenarios/power-cut-one.ts';
 import * as rebootAllAtOnce from './scenarios/reboot-all-at-once.ts';
@@ -23,4 +25,6 @@ export const SCENARIOS: readonly Scenario[] = [
   cablePulled,
   powerCutOne,
   bootcmdReturnsAtOnceWhileAlone,
+  firstBootRebootsOnce,
+  clientsOfOneMember,
 ];

@@ -17,7 +17,7 @@ export const NODES: ReadonlyMap<string, string> = new Map([
 /** A host nobody has written into the cluster file. */
 export const STRANGER = { name: 'a9', address: `${HOST_PREFIX}.59` } as const;
 
-const CLUSTER_FILE = `version: 1
+export const CLUSTER_FILE = `version: 1
 cluster: ${CLUSTER}
 nodes:
 ${[...NODES].map(([name, address]) => `  ${name}: { address: ${address} }`).join('\n')}
