@@ -3,6 +3,7 @@
 import { chmod, copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached } from './cache.ts';
+import { goEnvironment } from './go-toolchain.ts';
 import { say } from './progress.ts';
 import { run } from './run.ts';
 
@@ -43,7 +44,7 @@ async function download(flanneld: Flanneld): Promise<string> {
   const outcome = await run(['go', 'mod', 'download', '-json', `${flanneld.module}@${flanneld.version}`], {
     tolerant: true,
     timeoutMs: 5 * 60_000,
-    env: { PATH: `${process.env['PATH'] ?? ''}:/usr/local/go/bin` },
+    env: await goEnvironment(),
   });
   const answer: unknown = JSON.parse(outcome.stdout || '{}');
   if (typeof answer === 'object' && answer !== null && 'Dir' in answer && typeof answer.Dir === 'string') {
@@ -80,7 +81,7 @@ async function build(flanneld: Flanneld, scratch: string): Promise<void> {
     {
       cwd: source,
       timeoutMs: 15 * 60_000,
-      env: { PATH: `${process.env['PATH'] ?? ''}:/usr/local/go/bin`, GOFLAGS: '' },
+      env: { ...(await goEnvironment()), GOFLAGS: '' },
     },
   );
   await run(['rm', '-rf', source]);
@@ -91,7 +92,7 @@ async function build(flanneld: Flanneld, scratch: string): Promise<void> {
  * 1.22, when the program starts, though nothing here generates code.
  */
 async function mendCodec(source: string): Promise<void> {
-  const goEnv = { PATH: `${process.env['PATH'] ?? ''}:/usr/local/go/bin`, GOFLAGS: '-mod=mod' };
+  const goEnv = { ...(await goEnvironment()), GOFLAGS: '-mod=mod' };
   const codec = 'github.com/ugorji/go';
   const found = await run(['go', 'mod', 'download', '-json', codec], {
     cwd: source,

@@ -81,8 +81,12 @@ async function machineArchives(): Promise<Archive[]> {
   return found;
 }
 
-/** deb822 text for `suite`, from the archives this machine is configured with. */
-export async function sourcesFor(suite: Suite): Promise<string> {
+/**
+ * deb822 text for `suite`, from the archives this machine is configured with; null on a relative of Debian (Ubuntu),
+ * whose archives do not have the suite: there mmdebstrap knows Debian's own mirror, and the keyring package its keys.
+ */
+export async function sourcesFor(suite: Suite): Promise<string | null> {
+  if (!/^ID=debian$/m.test(await readIfThere('/etc/os-release'))) return null;
   const stanzas: string[] = [];
   for (const archive of await machineArchives()) {
     const security = /security/.test(archive.uri);

@@ -25,8 +25,9 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ['tar', 'tar'],
 ]);
 
-/** flanneld is built from its module; not needed when FLANNELD names a binary. */
+/** flanneld is built from its module, its udp backend with a C compiler; not needed when FLANNELD names a binary. */
 const GO_PACKAGE = 'golang-go';
+const C_PACKAGES = ['gcc', 'libc6-dev'] as const;
 
 function finding(what: string, ok: boolean, seen: string, remedy: string): Finding {
   return { what, ok, seen: ok ? '' : seen, remedy: ok ? '' : remedy };
@@ -85,7 +86,7 @@ export async function check(): Promise<Finding[]> {
   const os = await readFile('/etc/os-release', 'utf8').catch(() => '');
   found.push(
     finding(
-      'a Debian machine (the hosts are built from its own archives)',
+      'Debian or a relative of it (the hosts are built from its packages)',
       /^ID(_LIKE)?=.*debian/m.test(os),
       /^PRETTY_NAME=(.*)$/m.exec(os)?.[1] ?? 'no /etc/os-release',
       'run the lab on Debian, or in a privileged Debian container',
@@ -102,6 +103,7 @@ export async function check(): Promise<Finding[]> {
         'not on PATH',
         `apt-get install ${GO_PACKAGE}, or set FLANNELD to a flanneld binary`,
       ),
+      finding('the program gcc', await hasProgram('gcc'), 'not on PATH', `apt-get install ${C_PACKAGES.join(' ')}`),
     );
   }
   // the dynamic busybox has the same program name, but cannot run in an empty container
@@ -117,7 +119,10 @@ export async function install(): Promise<readonly string[]> {
   const missing = new Set<string>();
   for (const [program, pkg] of PROGRAMS) if (!(await hasProgram(program))) missing.add(pkg);
   if (process.env['FLANNELD'] === undefined && !(await hasProgram('go'))) missing.add(GO_PACKAGE);
-  if (!(await succeeds(['dpkg', '-s', 'busybox-static'])).ok) missing.add('busybox-static');
+  const libraries = process.env['FLANNELD'] === undefined ? C_PACKAGES : [];
+  for (const pkg of ['busybox-static', 'debian-archive-keyring', ...libraries]) {
+    if (!(await succeeds(['dpkg', '-s', pkg])).ok) missing.add(pkg);
+  }
   if (missing.size > 0) {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
     await run(['apt-get', 'update'], { timeoutMs: 300_000, env });

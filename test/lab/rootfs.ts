@@ -78,29 +78,33 @@ async function makeImage(root: string): Promise<void> {
 export async function rootfs(suite: Suite): Promise<string> {
   const sources = await sourcesFor(suite);
   const packages = [...PACKAGES, ...suite.further];
-  const dir = await cached(`rootfs-${suite.name}`, [RECIPE, suite.name, ...packages, sources], async (scratch) => {
-    const list = join(scratch, 'lab.sources');
-    const root = join(scratch, 'root');
-    await writeFile(list, sources);
-    await run(
-      [
-        'mmdebstrap',
-        '--variant=minbase',
-        '--mode=root',
-        `--include=${packages.join(',')}`,
-        '--aptopt=APT::Install-Recommends "false"',
-        // a machine pinned to an archive snapshot has Release files that are past their date
-        '--aptopt=Acquire::Check-Valid-Until "false"',
-        '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/doc/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*',
-        suite.name,
-        root,
-        list,
-      ],
-      { timeoutMs: 15 * 60_000 },
-    );
-    await makeImage(root);
-  });
+  const dir = await cached(
+    `rootfs-${suite.name}`,
+    [RECIPE, suite.name, ...packages, sources ?? 'the default mirror'],
+    async (scratch) => {
+      const list = join(scratch, 'lab.sources');
+      const root = join(scratch, 'root');
+      if (sources !== null) await writeFile(list, sources);
+      await run(
+        [
+          'mmdebstrap',
+          '--variant=minbase',
+          '--mode=root',
+          `--include=${packages.join(',')}`,
+          '--aptopt=APT::Install-Recommends "false"',
+          // a machine pinned to an archive snapshot has Release files that are past their date
+          '--aptopt=Acquire::Check-Valid-Until "false"',
+          '--dpkgopt=path-exclude=/usr/share/man/*',
+          '--dpkgopt=path-exclude=/usr/share/doc/*',
+          '--dpkgopt=path-exclude=/usr/share/locale/*',
+          suite.name,
+          root,
+          ...(sources === null ? [] : [list]),
+        ],
+        { timeoutMs: 15 * 60_000 },
+      );
+      await makeImage(root);
+    },
+  );
   return join(dir, 'root');
 }
