@@ -7,6 +7,7 @@ import { type Condition, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
 import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
+import type { Secret } from '../model/secret.ts';
 import type { Host } from '../ports/host.ts';
 import { renderMetrics } from '../readiness/metrics.ts';
 import { publish } from '../readiness/publish.ts';
@@ -48,7 +49,14 @@ export const runReport: Action = async (context) => {
 /** Whether etcd still has what was seeded. */
 async function review(host: Host, node: Gathered): Promise<void> {
   const { config } = node;
-  const secret = await backendSecret(host, config);
+  let secret: Secret | null;
+  try {
+    secret = await backendSecret(host, config);
+  } catch (error) {
+    // Without it nobody knows what is wanted; the seeding itself says so, and the rest of the report goes on.
+    if (!isAgentError(error)) throw error;
+    return;
+  }
   const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
   await reviewSeed(host, { config, node: node.node, api: node.layout.flannel.etcdApi, wanted });
 }

@@ -3,6 +3,7 @@
 import { type Look, type WaitPorts, waitFor } from '../converge/wait.ts';
 import { worstFirst } from '../model/condition.ts';
 import { AgentError, isAgentError } from '../model/errors.ts';
+import { printableLine } from '../model/printable.ts';
 import { nodeRows } from '../render/nodes-text.ts';
 import type { Action, CommandContext } from './command.ts';
 import { type Fleet, openFleet, readFleet } from './fleet.ts';
@@ -28,7 +29,7 @@ export const runWait: Action = async (context, options) => {
       () => look(fleet, count),
     );
     if (context.options.json) context.out(`${JSON.stringify({ schema: 1, ready })}\n`);
-    else context.out(`${ready.length} nodes ready: ${ready.join(', ')}\n`);
+    else context.out(`${ready.length} nodes ready: ${printableLine(ready.join(', '))}\n`);
     return 0;
   } finally {
     fleet.store.close();

@@ -37,7 +37,15 @@ function diagnosticText(d: Diagnostic, line: string | null = null): string {
  */
 function excerpt(d: Diagnostic, line: string): string[] {
   const isPrintable = line.length <= 110 && /^[\t\x20-\x7e]*$/.test(line);
-  if (d.column === null || d.path === '' || !isPrintable || mayHoldSecret(line) || mayHoldSecret(d.path)) return [];
+  if (
+    line.trim() === '' ||
+    d.column === null ||
+    d.path === '' ||
+    !isPrintable ||
+    mayHoldSecret(line) ||
+    mayHoldSecret(d.path)
+  )
+    return [];
   return [`    ${line.replaceAll('\t', ' ')}`, `    ${' '.repeat(d.column - 1)}^`];
 }
 

@@ -125,8 +125,8 @@ async function modulesToLoad(files: ReadOnlyFiles, wishes: readonly ModuleWish[]
 const toleranceMs = 1_000;
 
 /**
- * Units that were started before a file they read was written: they run with what stood there then. Ages are compared,
- * not times: the unit's from the monotonic clock, the file's from the wall clock, and a file from the future (the clock
+ * Units whose program was started before a file they read was written: they run with what stood there then. That is not
+ * when the unit became active: an etcd without a quorum has read its files long before. Ages are compared, not times: the unit's from the monotonic clock, the file's from the wall clock, and a file from the future (the clock
  * was set back) says nothing.
  */
 async function startedBefore(
@@ -138,9 +138,9 @@ async function startedBefore(
   const uptimeMs = Number((await host.files.readText('/proc/uptime'))?.split(' ')[0]) * 1000;
   const nowMs = host.clock.now();
   const isStale = (wish: UnitWish): boolean => {
-    const startedMs = units.get(wish.unit)?.activeEnterMs ?? 0;
-    if (startedMs === 0 || Number.isNaN(uptimeMs)) return false;
-    const unitAgeMs = uptimeMs - startedMs;
+    const state = units.get(wish.unit);
+    if (state === undefined || !hasProgram(state) || state.mainStartMs === 0 || Number.isNaN(uptimeMs)) return false;
+    const unitAgeMs = uptimeMs - state.mainStartMs;
     return wish.readsFiles.some((path) => {
       const stat = files.get(path)?.stat;
       if (stat === undefined || stat === null) return false;
@@ -149,4 +149,9 @@ async function startedBefore(
     });
   };
   return new Set(wishes.filter(isStale).map((w) => w.unit));
+}
+
+/** Whether the unit's main program runs now; before and between its starts, the next one reads what stands there then. */
+function hasProgram({ active, sub }: UnitState): boolean {
+  return active === 'active' || active === 'reloading' || sub === 'start' || sub === 'start-post';
 }

@@ -91,7 +91,13 @@ export async function converge(
     const left = next.plan.steps.filter((s) => leftOver(s, host, applied));
     if (left.length === 0) break;
     if (pass >= mostPasses) throw notConverging(left);
-    const again = await apply(host, { ...next.plan, steps: left }, next.memory, options(next.key), reporter);
+    let again: Applied;
+    try {
+      again = await apply(host, { ...next.plan, steps: left }, next.memory, options(next.key), reporter);
+    } catch (error) {
+      await pauseAfterConflict(host, error, pass + 1);
+      continue;
+    }
     applied = {
       done: [...applied.done, ...again.done],
       deferred: applied.deferred,
@@ -116,10 +122,15 @@ async function planAndApply(
     try {
       return { planned, applied: await apply(host, planned.plan, planned.memory, options(planned.key), reporter) };
     } catch (error) {
-      if (!isAgentError(error) || !error.isConflict || pass >= mostPasses) throw error;
-      await host.clock.sleep(conflictPauseMs * (1 + host.clock.random()));
+      await pauseAfterConflict(host, error, pass);
     }
   }
+}
+
+/** What is no conflict, or one too many, is thrown again. */
+async function pauseAfterConflict(host: Host, error: unknown, pass: number): Promise<void> {
+  if (!isAgentError(error) || !error.isConflict || pass >= mostPasses) throw error;
+  await host.clock.sleep(conflictPauseMs * (1 + host.clock.random()));
 }
 
 /** What a second look still finds and could be done now; a module that is not there stays so. */
@@ -127,6 +138,8 @@ function leftOver(step: Step, host: Host, applied: Applied): boolean {
   if (step.kind === 'loadModule') return false;
   // Queued starts are under way; a unit that failed at once is for `status` to tell, not to be started in a loop.
   if (step.kind === 'startUnits' && applied.done.some((d) => d.kind === 'startUnits')) return false;
+  // So are queued restarts: systemd may not have come to them by the time of the second look.
+  if (step.kind === 'restartUnits' && applied.done.some((d) => d.kind === 'restartUnits')) return false;
   return (
     host.machine.isLive ||
     step.kind === 'writeFile' ||

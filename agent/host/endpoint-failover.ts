@@ -58,16 +58,16 @@ export function endpointFailover(options: FailoverOptions): Failover {
           failures.push(`${endpoint} ${error.reason}`);
         }
       }
-      throw new AgentError('unavailable', `cannot ${attempted}: ${whyNot(failures, deadlineMs)}`, {
+      throw new AgentError('unavailable', `cannot ${attempted}: ${whyNot(failures)}`, {
         hint:
-          'see systemctl status etcd.service on the members, and whether their client port (2379) is open from this node; ' +
+          'see systemctl status etcd.service on the members, and whether their client port is open from this node; ' +
           'a cluster answers only while more than half of its members run',
       });
     },
   };
 }
 
-function whyNot(failures: readonly string[], deadlineMs: number): string {
+function whyNot(failures: readonly string[]): string {
   if (failures.length === 0) return 'no etcd endpoint is known';
-  return `no etcd endpoint answered within ${deadlineMs} ms: ${failures.join('; ')}`;
+  return `no etcd endpoint answered: ${failures.join('; ')}`;
 }

@@ -30,7 +30,7 @@ export function installedPrograms(exec: Exec, files: Pick<Files, 'readText' | 'r
     async versionText(_program, path) {
       const file = await fileMark(path);
       if (file === null) return null;
-      const remembered = (await readCache(files))[path];
+      const remembered = asked.get(path) ?? (await readCache(files))[path];
       if (remembered?.file === file) return remembered.text;
       const text = await ask(exec, path);
       if (text !== null) asked.set(path, { file, text });

@@ -84,7 +84,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch (error) {
       throw new AgentError('data', `cannot read ${walk.shown(path)}: it is not UTF-8 text`, {
-        hint: `convert it to UTF-8 (file ${walk.shown(path)} tells what it is), or restore it from its package`,
+        hint: `convert it to UTF-8 (file ${walk.shown(path)} tells what it is), or have it written anew by what made it`,
         cause: error,
       });
     }

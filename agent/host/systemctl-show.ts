@@ -15,6 +15,7 @@ export const shownProperties = [
   'StatusText',
   'ActiveEnterTimestampMonotonic',
   'InactiveEnterTimestampMonotonic',
+  'ExecMainStartTimestampMonotonic',
   'NeedDaemonReload',
   'Job',
 ] as const;
@@ -63,6 +64,7 @@ function stateOf(name: string, properties: ReadonlyMap<string, string>): UnitSta
     statusText: text('StatusText'),
     activeEnterMs: Math.floor(numberOf(text('ActiveEnterTimestampMonotonic')) / 1000),
     inactiveEnterMs: Math.floor(numberOf(text('InactiveEnterTimestampMonotonic')) / 1000),
+    mainStartMs: Math.floor(numberOf(text('ExecMainStartTimestampMonotonic')) / 1000),
     needsReload: text('NeedDaemonReload') === 'yes',
     jobQueued: numberOf(text('Job')) > 0,
   };

@@ -17,6 +17,8 @@ export interface UnitState {
   readonly activeEnterMs: number;
   /** When it last left the active state in this boot; 0 when it never did. */
   readonly inactiveEnterMs: number;
+  /** When its main process was last started, milliseconds of the monotonic clock; 0 when none was in this boot. */
+  readonly mainStartMs: number;
   readonly needsReload: boolean;
   /** A start job is queued or running. */
   readonly jobQueued: boolean;

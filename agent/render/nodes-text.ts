@@ -2,7 +2,7 @@
 
 import type { ClusterNode } from '../model/cluster-config.ts';
 import { worstFirst } from '../model/condition.ts';
-import { printable } from '../model/printable.ts';
+import { printableLine } from '../model/printable.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
 import { ageText } from './status-text.ts';
 import { renderTable } from './table.ts';
@@ -60,7 +60,7 @@ export function nodesText(rows: readonly NodeRow[], long: boolean, ageMs: (times
     ];
   });
   // Records come from other hosts.
-  return renderTable([head, ...body.map((row) => row.map(printable))]);
+  return renderTable([head, ...body.map((row) => row.map(printableLine))]);
 }
 
 function metadataText(metadata: Readonly<Record<string, string>>): string {

@@ -1,6 +1,7 @@
 // A status report as one screen for people, worst first.
 
 import { type Condition, type Summary, worstFirst } from '../model/condition.ts';
+import { printable } from '../model/printable.ts';
 import type { StatusReport } from '../model/readiness.ts';
 
 export interface StatusTextOptions {
@@ -33,10 +34,10 @@ export function statusText(report: StatusReport, options: StatusTextOptions): st
 function conditionLines(c: Condition, width: number, options: StatusTextOptions, paint: Paint): string[] {
   const age = c.since === undefined ? '' : ageText(options.ageMs(c.since));
   const tone: Summary = c.status === 'True' ? 'ready' : c.severity === 'info' ? 'ready' : c.severity;
-  const first = `  ${paint(tone, c.status === 'True' ? marks.True : marks[c.status])}  ${c.type.padEnd(width)}  ${age.padStart(5)}  ${c.message}`;
+  const first = `  ${paint(tone, c.status === 'True' ? marks.True : marks[c.status])}  ${c.type.padEnd(width)}  ${age.padStart(5)}  ${printable(c.message)}`;
   return c.status === 'True' || c.hint === undefined
     ? [first]
-    : [first, `      ${' '.repeat(width)}         -> ${c.hint}`];
+    : [first, `      ${' '.repeat(width)}         -> ${printable(c.hint)}`];
 }
 
 type Paint = (tone: Summary, text: string) => string;

@@ -155,29 +155,6 @@ describe('versions', () => {
     expect(await programs.versionText('etcd', `/${directory.slice(1)}/etcd`)).toBeNull();
     expect(await programs.versionText('etcd', '/bin/sh')).toBeNull();
   });
-
-  test('an answer is remembered as long as the file is the same, and only when told to', async () => {
-    const { exec, directory, calls, does } = await stubs({ etcd: 'echo 3.4.23' });
-    const path = `/${directory.slice(1)}/etcd` as const;
-    const kept = files();
-    const first = installedPrograms(exec, kept);
-    expect(await first.versionText('etcd', path)).toBe('3.4.23\n');
-    expect(kept.snapshot()).toEqual({});
-    await first.remember();
-    expect(await installedPrograms(exec, kept).versionText('etcd', path)).toBe('3.4.23\n');
-    expect(await calls('etcd')).toHaveLength(1);
-    await does('etcd', 'echo 3.5.0');
-    expect(await installedPrograms(exec, kept).versionText('etcd', path)).toBe('3.5.0\n');
-  });
-
-  test('a spoilt memory is no memory', async () => {
-    const { exec, directory } = await stubs({ etcd: 'echo 3.4.23' });
-    for (const text of ['', 'null', '[]', '{"/usr/bin/etcd":1}', '{half']) {
-      const kept = files();
-      kept.put({ '/run/diyc-agent/versions.json': text });
-      expect(await installedPrograms(exec, kept).versionText('etcd', `/${directory.slice(1)}/etcd`)).toBe('3.4.23\n');
-    }
-  });
 });
 
 describe('changes to the kernel', () => {

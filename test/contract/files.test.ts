@@ -172,8 +172,7 @@ for (const [name, make] of [
         ['/etc/b', 'mine'],
       ] as const) {
         const error = await refusal(() => files.replace(path, 'new', plain, expected));
-        expect(error.kind).toBe('tempfail');
-        expect(error.retryable).toBe(true);
+        expect([error.kind, error.retryable, error.isConflict]).toEqual(['tempfail', true, true]);
       }
       expect(await snapshot()).toEqual(before);
       await files.replace('/etc/a', 'new', plain, 'theirs');
@@ -184,7 +183,7 @@ for (const [name, make] of [
     test('what is no text any more is not as expected', async () => {
       const { files, putBytes } = await make({ '/etc/': '' });
       await putBytes('/etc/a', new Uint8Array([0xff]));
-      expect((await refusal(() => files.replace('/etc/a', 'new', plain, 'old'))).kind).toBe('tempfail');
+      expect((await refusal(() => files.replace('/etc/a', 'new', plain, 'old'))).isConflict).toBe(true);
       await files.replace('/etc/a', 'new', plain);
       expect(await files.readText('/etc/a')).toBe('new');
     });
@@ -230,7 +229,8 @@ for (const [name, make] of [
       await files.setAttributes('/etc/l', { mode: 0o600, owner: null });
       expect((await files.stat('/etc/a'))?.mode).toBe(0o600);
       expect(await files.readText('/etc/a')).toBe('x');
-      expect((await refusal(() => files.setAttributes('/etc/b', plain))).kind).toBe('tempfail');
+      const error = await refusal(() => files.setAttributes('/etc/b', plain));
+      expect([error.kind, error.isConflict]).toEqual(['tempfail', true]);
     });
 
     test('a directory is made with its parents, again and again', async () => {
@@ -257,7 +257,7 @@ for (const [name, make] of [
       const before = await snapshot();
       for (const path of ['/etc/a', '/etc/d'] as const) {
         const error = await refusal(() => files.makeLink(path, '/y'));
-        expect([error.kind, error.retryable]).toEqual(['tempfail', false]);
+        expect([error.kind, error.retryable, error.isConflict]).toEqual(['tempfail', false, false]);
       }
       expect(await snapshot()).toEqual(before);
     });
@@ -270,7 +270,8 @@ for (const [name, make] of [
       await files.keepCopy('/etc/a', '/var/kept/a.save');
       expect(await snapshot()).toEqual({ '/etc/a': 'second', '/var/kept/a.save': 'first' });
       expect((await files.stat('/var/kept/a.save'))?.mode).toBe(0o640);
-      expect((await refusal(() => files.keepCopy('/etc/b', '/etc/b.save'))).kind).toBe('tempfail');
+      const error = await refusal(() => files.keepCopy('/etc/b', '/etc/b.save'));
+      expect([error.kind, error.isConflict]).toEqual(['tempfail', true]);
       await putBytes('/etc/binary', new Uint8Array([0, 0xff, 1]));
       await files.keepCopy('/etc/binary', '/etc/binary.save');
       expect(await files.readHead('/etc/binary.save', 9)).toEqual(Buffer.from([0, 0xff, 1]));

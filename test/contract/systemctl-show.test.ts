@@ -40,6 +40,7 @@ ActiveState=activating
 SubState=start
 ActiveEnterTimestampMonotonic=0
 InactiveEnterTimestampMonotonic=4600991123
+ExecMainStartTimestampMonotonic=4601491456
 Job=456
 NeedDaemonReload=yes
 `;
@@ -58,6 +59,7 @@ describe('systemctl show', () => {
         statusText: 'Processing requests...',
         activeEnterMs: 4_538_624,
         inactiveEnterMs: 0,
+        mainStartMs: 0,
         needsReload: false,
         jobQueued: false,
       },
@@ -71,6 +73,7 @@ describe('systemctl show', () => {
         statusText: '',
         activeEnterMs: 0,
         inactiveEnterMs: 0,
+        mainStartMs: 0,
         needsReload: false,
         jobQueued: false,
       },
@@ -84,6 +87,7 @@ describe('systemctl show', () => {
         statusText: 'waiting-for-peers',
         activeEnterMs: 0,
         inactiveEnterMs: 4_600_991,
+        mainStartMs: 4_601_491,
         needsReload: true,
         jobQueued: true,
       },

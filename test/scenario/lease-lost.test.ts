@@ -172,4 +172,25 @@ describe('the fleet', () => {
     expect(clock.monotonicMs() - began).toBeLessThan(60_000);
     expect(host.effects).toEqual([]);
   });
+
+  test('a record that another host filled with control characters is shown as text, by `nodes` and by `wait`', async () => {
+    const { etcd, host } = await reporting();
+    const evil = '\u001b[2J\u0007\u009b1m\r\na2    192.168.99.52  ready';
+    const record = { schema: 1, node: evil, address: evil, summary: 'ready', subnet: evil, conditions: [] };
+    etcd.put('v3', '/diyc/diy-cluster/nodes/b1', JSON.stringify(record));
+    const runs = [
+      await runVerb(host, ['nodes']),
+      await runVerb(host, ['nodes', '--long']),
+      await runVerb(host, ['wait', '--for', 'ready', '--nodes', '2']),
+    ];
+    expect(runs.map((r) => [r.code, r.stdout.split('\n').length])).toEqual([
+      [0, 6],
+      [0, 6],
+      [0, 2],
+    ]);
+    for (const { stdout } of runs) {
+      expect(stdout).toContain('\\x1b[2J\\x07\\x9b1m');
+      expect(stdout.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    }
+  });
 });

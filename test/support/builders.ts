@@ -169,6 +169,7 @@ export function unitState(name: string, overrides: Partial<UnitState> = {}): Uni
     statusText: '',
     activeEnterMs: 10_000,
     inactiveEnterMs: 0,
+    mainStartMs: 10_000,
     needsReload: false,
     jobQueued: false,
     ...overrides,

@@ -19,6 +19,8 @@ export type FakeEntry =
       readonly uid?: number;
       readonly gid?: number;
       readonly modifiedMs?: number;
+      /** Its text is made anew at each reading, as below /proc; it is no part of the snapshot. */
+      readonly live?: () => string;
       /** Reading or writing it is refused. */
       readonly denied?: true;
     };
@@ -44,6 +46,7 @@ interface Node {
   gid: number;
   modifiedMs: number;
   denied: boolean;
+  live: (() => string) | null;
 }
 
 interface Found {
@@ -77,6 +80,7 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
       gid: 0,
       modifiedMs: clock.now(),
       denied: false,
+      live: null,
     };
   }
 
@@ -112,6 +116,7 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
     node.gid = entry.gid ?? 0;
     node.modifiedMs = entry.modifiedMs ?? clock.now();
     node.denied = entry.denied ?? false;
+    node.live = entry.live ?? null;
     return node;
   }
 
@@ -181,7 +186,7 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
       throw new AgentError('noperm', `cannot read ${path}: permission denied (EACCES)`, { hint: 'run as root' });
     if (node.kind !== 'file')
       throw new AgentError('data', `cannot read ${path}: no regular file`, { hint: 'move it away' });
-    return node.bytes;
+    return node.live === null ? node.bytes : Buffer.from(node.live());
   }
 
   function readText(path: AbsolutePath): string | null {
@@ -278,7 +283,8 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
       const files: Record<string, string> = {};
       const visit = (node: Node, path: string): void => {
         if (node.kind === 'directory') for (const [name, child] of node.entries) visit(child, `${path}/${name}`);
-        else files[path] = node.kind === 'link' ? `-> ${node.target}` : Buffer.from(node.bytes).toString('utf8');
+        else if (node.live === null)
+          files[path] = node.kind === 'link' ? `-> ${node.target}` : Buffer.from(node.bytes).toString('utf8');
       };
       visit(root, '');
       return Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -308,6 +314,7 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
           `did not write ${path}: it was changed by somebody else since the plan was made`,
           {
             hint: 'run the same command again',
+            isConflict: true,
           },
         );
       }
@@ -326,7 +333,10 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
       log.assertAlive();
       const { node } = resolve(path, true, true);
       if (node === null)
-        throw new AgentError('tempfail', `cannot set the attributes of ${path}: it is gone`, { hint: 'run again' });
+        throw new AgentError('tempfail', `cannot set the attributes of ${path}: it is gone`, {
+          hint: 'run again',
+          isConflict: true,
+        });
       log.run(`attributes ${path} ${octal(attributes)}`, () => setOn(node, attributes));
     },
     async makeDirectory(path, attributes) {
@@ -373,6 +383,7 @@ export function fakeFiles({ tree = {}, clock, log }: FakeFilesOptions): FakeFile
       if (source === null) {
         throw new AgentError('tempfail', `cannot keep a copy of ${path}: it is gone since the plan was made`, {
           hint: 'run again',
+          isConflict: true,
         });
       }
       log.run(

@@ -56,6 +56,8 @@ export interface FakeHost extends Host {
   setRoutes(routes: readonly { readonly destination: string; readonly device: string }[]): void;
   setVersion(path: string, text: string | null): void;
   addChain(chain: string): void;
+  /** Every rule is gone, as after `firewall-cmd --reload`; the chains stay. */
+  flushFirewall(): void;
   /** Power on again: /run and what is in memory is gone, a new boot id, enabled units start, no kill is planned. */
   boot(): void;
 }
@@ -77,7 +79,9 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   const { address = '192.168.99.51/24', machine: given = {} } = options;
   const clock = options.clock ?? virtualClock();
   const log = effectLog();
-  const files = fakeFiles({ tree: { '/run/systemd/system': { directory: true }, ...options.files }, clock, log });
+  const uptime = { live: () => `${(clock.monotonicMs() / 1000).toFixed(2)} 0.00\n` };
+  const tree: FakeTree = { '/run/systemd/system': { directory: true }, '/proc/uptime': uptime, ...options.files };
+  const files = fakeFiles({ tree, clock, log });
   const units = fakeUnits({ units: options.units ?? {}, files, clock, log });
   const [ownAddress = '', prefixText = '24'] = address.split('/');
   const etcd = options.etcd ?? fakeEtcd({ members: [ownAddress], clock, mode: 'refused' });
@@ -237,6 +241,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     },
     setVersion: (path, text) => void versions.set(path, text),
     addChain: (chain) => void chains.add(chain),
+    flushFirewall: () => rules.clear(),
     boot() {
       log.revive();
       boots++;

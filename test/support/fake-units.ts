@@ -117,6 +117,7 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
     const entry = entries.get(name);
     if (entry === undefined || entry.state.active === 'active') return;
     const { onStart } = entry;
+    change(name, { mainStartMs: clock.monotonicMs() });
     switch (onStart) {
       case 'runs':
         change(name, { active: 'active', sub: 'running', result: 'success', jobQueued: false });
@@ -229,6 +230,7 @@ function asleep(name: string): UnitState {
     statusText: '',
     activeEnterMs: 0,
     inactiveEnterMs: 0,
+    mainStartMs: 0,
     needsReload: false,
     jobQueued: false,
   };

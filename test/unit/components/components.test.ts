@@ -281,6 +281,8 @@ describe('a unit as a condition', () => {
     [{ load: 'not-found', active: 'inactive' }, 'False', 'UnitMissing', 'failed'],
     [{ load: 'masked', active: 'inactive' }, 'False', 'UnitMasked', 'failed'],
     [{ active: 'activating', sub: 'start' }, 'False', 'Starting', 'waiting'],
+    [{ active: 'activating', sub: 'start-post', jobQueued: true }, 'True', 'Running', 'failed'],
+    [{ active: 'activating', sub: 'start-pre' }, 'False', 'Starting', 'waiting'],
     [{ active: 'activating', sub: 'auto-restart', restarts: 4 }, 'False', 'Restarting', 'waiting'],
     [{ active: 'inactive', sub: 'dead', jobQueued: true }, 'False', 'Starting', 'waiting'],
     [{ active: 'failed', sub: 'failed', result: 'start-limit-hit' }, 'False', 'Failed', 'failed'],

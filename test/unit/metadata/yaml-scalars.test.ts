@@ -5,8 +5,8 @@ import { resolvePlainScalar } from '../../../agent/metadata/yaml-scalars.ts';
 import answers from '../../fixtures/metadata/pyyaml-scalars.json' with { type: 'json' };
 
 test('every scalar that PyYAML was asked about has the type and the str() that PyYAML gave it', () => {
-  const expected = Object.entries(answers);
+  const expected: [string, object][] = Object.entries(answers);
   expect(expected.length).toBeGreaterThan(400);
-  const differing = expected.filter(([source, answer]) => !Bun.deepEquals(resolvePlainScalar(source), answer));
-  expect(differing.map(([source, answer]) => ({ source, answer, ours: resolvePlainScalar(source) }))).toEqual([]);
+  const ours = expected.map(([source]): [string, object] => [source, resolvePlainScalar(source)]);
+  expect(ours).toEqual(expected);
 });

@@ -62,6 +62,18 @@ describe('status', () => {
     );
     expect(text).toBe('FAILED  this host is not identified\n        as of 12s ago\n\n');
   });
+  test('shows what stands in etcd as text', () => {
+    const message = 'the key is \u001b[2J\u009b1m';
+    const hostile: StatusReport = {
+      ...report,
+      conditions: [
+        { type: 'FlannelSeeded', status: 'False', reason: 'Drift', message, hint: message, severity: 'degraded' },
+      ],
+    };
+    const text = statusText(hostile, { color: false, ageMs, staleness: null });
+    expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    expect(text.split('the key is \\x1b[2J\\x9b1m')).toHaveLength(3);
+  });
   test('has colours only when it is asked for them, and the same text otherwise', () => {
     const plain = statusText(report, { color: false, ageMs, staleness: null });
     const colored = statusText(report, { color: true, ageMs, staleness: null });
@@ -134,6 +146,25 @@ x9    10.0.0.9                             waiting   -      -
     ]);
     expect(lines[1]).toContain('member  0.1.0  7s ago  az=a,region=eu');
     expect(lines[3]).toMatch(/absent +- +- +- +- +- +- +does not report$/);
+  });
+  test('show what another node sends as text: no control character, no row that it made up', () => {
+    const evil = '\u001b[2J\u0007\u009b1m\rx\ny\tz';
+    const hostile = record({
+      node: `b1${evil}`,
+      address: evil,
+      metadata: { [evil]: evil },
+      conditions: [{ type: 'EtcdHealthy', status: 'False', reason: 'NoQuorum', message: evil, severity: 'degraded' }],
+      versions: { agent: evil },
+      reportedAt: evil,
+      since: evil,
+      subnet: evil,
+    });
+    for (const long of [false, true]) {
+      const text = nodesText(nodeRows(clusterConfig().nodes, [hostile]), long, ageMs);
+      expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+      expect(text.split('\n')).toHaveLength(6);
+      expect(text).toContain('EtcdHealthy: \\x1b[2J\\x07\\x9b1m\\x0dx y z');
+    }
   });
 });
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'bun:test';
 import { AgentError } from '../../../agent/model/errors.ts';
 import type { AgentEvent } from '../../../agent/model/event.ts';
-import { printable } from '../../../agent/model/printable.ts';
+import { printable, printableLine } from '../../../agent/model/printable.ts';
 import type { Step } from '../../../agent/model/step.ts';
 import { errorJson, errorText } from '../../../agent/report/error-text.ts';
 import { journalReporter } from '../../../agent/report/journal.ts';
@@ -114,6 +114,7 @@ describe('an error for people', () => {
   test('shows control characters instead of sending them', () => {
     expect(printable('a\u001b[2Jb\u0000\u007f\u009b\rc')).toBe('a\\x1b[2Jb\\x00\\x7f\\x9b\\x0dc');
     expect(printable('two\nlines\tand ünïcödé ✓')).toBe('two\nlines\tand ünïcödé ✓');
+    expect(printableLine('two\n\nlines\tand \u001b[2J')).toBe('two lines and \\x1b[2J');
     expect(errorText(new AgentError('data', '\u001b[31m', { hint: '\u0007' }))).toBe(
       'error: \\x1b[31m\n  hint: \\x07\n',
     );
