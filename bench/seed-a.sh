@@ -2,9 +2,16 @@
 # What the 2015 bootcmd did, on a tree below $1: the same files as `boot` writes, each synced as `boot` does.
 set -eu
 root=$1
+# as `boot`: a directory that was made is synced into its parent
+make_directory() {
+  [ -d "$1" ] && return
+  make_directory "${1%/*}"
+  mkdir "$1"
+  sync "${1%/*}"
+}
 put() { # put FILE: standard input to FILE, synced, renamed into place, directory synced
   local dir=${1%/*}
-  mkdir -p "$dir"
+  make_directory "$dir"
   cat >"$1.new"
   sync "$1.new"
   mv "$1.new" "$1"
@@ -18,7 +25,7 @@ ip=${cluster#*"$host"=}
 ip=${ip%%:2380*}
 ip=${ip#*//}
 
-mkdir -p "$root/var/lib/etcd/$host.etcd"
+make_directory "$root/var/lib/etcd/$host.etcd"
 put "$root/etc/group" <<END
 docker:x:999:
 END

@@ -1,7 +1,6 @@
 // Looks a path up below a root, one name after the other, so that no symbolic link leads out of it unnoticed.
 
-import type { Stats } from 'node:fs';
-import { lstat, readlink, stat } from 'node:fs/promises';
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { AgentError } from '../model/errors.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
 import { isAbsent } from './system-errors.ts';
@@ -35,7 +34,7 @@ export interface PathWalk {
   /** The same for messages. */
   shown(path: AbsolutePath): string;
   /** @throws AgentError `data` for a link that leads out of the root, or in a circle; `usage` when the root is no directory */
-  find(path: AbsolutePath, options: WalkOptions): Promise<Place>;
+  find(path: AbsolutePath, options: WalkOptions): Place;
 }
 
 /** @param root absolute path of the directory that stands for `/`; links in the root's own path are the kernel's business */
@@ -45,8 +44,8 @@ export function createPathWalk(root: string): PathWalk {
 
   const hostPath = (path: AbsolutePath): string => (isWholeSystem ? path : path === '/' ? prefix : `${prefix}${path}`);
 
-  async function find(path: AbsolutePath, options: WalkOptions): Promise<Place> {
-    if (!isWholeSystem) await assertRoot(root);
+  function find(path: AbsolutePath, options: WalkOptions): Place {
+    if (!isWholeSystem) assertRoot(root);
     const pending: Name[] = namesOf(path, null).reverse();
     const reached: string[] = [];
     let links = 0;
@@ -56,7 +55,7 @@ export function createPathWalk(root: string): PathWalk {
         continue;
       }
       const here = under('/', ...reached, next.name);
-      const found = await lstatOrNull(hostPath(here));
+      const found = lstatOrNull(hostPath(here));
       if (found === null) {
         if (next.fromLink !== null && options.forWriting === true) throw danglingLink(next.fromLink);
         // Nothing can be a link from here on, so the rest is taken as it is written.
@@ -70,12 +69,12 @@ export function createPathWalk(root: string): PathWalk {
       }
       links++;
       if (links > maxLinks) throw circle(path);
-      const target = await readlink(hostPath(here));
+      const target = readlinkSync(hostPath(here));
       if (target.startsWith('/')) reached.length = 0;
       pending.push(...namesOf(target, here).reverse());
     }
     // The path was the root itself, or ended in `..`.
-    return place(reached, await lstatOrNull(hostPath(under('/', ...reached))), path);
+    return place(reached, lstatOrNull(hostPath(under('/', ...reached))), path);
   }
 
   function place(names: readonly string[], found: Stats | null, asked: AbsolutePath): Place {
@@ -143,18 +142,19 @@ function namesOf(path: string, fromLink: AbsolutePath | null): Name[] {
     .map((name) => ({ name, fromLink }));
 }
 
-async function lstatOrNull(hostPath: string): Promise<Stats | null> {
+function lstatOrNull(hostPath: string): Stats | null {
   try {
-    return await lstat(hostPath);
+    // Not the asynchronous call: a look at a path is a microsecond, the way to a thread and back is fifty.
+    return lstatSync(hostPath, { throwIfNoEntry: false }) ?? null;
   } catch (error) {
     if (isAbsent(error)) return null;
     throw error;
   }
 }
 
-async function assertRoot(root: string): Promise<void> {
+function assertRoot(root: string): void {
   try {
-    if ((await stat(root)).isDirectory()) return;
+    if (statSync(root).isDirectory()) return;
   } catch (error) {
     if (!isAbsent(error)) throw error;
   }

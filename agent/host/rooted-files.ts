@@ -1,7 +1,17 @@
 // Files below a root: every path is walked there link by link, and every write is whole and durable or not there at all.
 
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { link, lstat, mkdir, open, readdir, readlink, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { AgentError } from '../model/errors.ts';
@@ -39,22 +49,24 @@ export function rootedFiles(options: RootedFilesOptions): Files {
   const relabel = options.relabel ?? ((): Promise<void> => Promise.resolve());
 
   /** Open for reading, links followed; null when nothing is there. */
-  async function openExisting(path: AbsolutePath): Promise<FileHandle | null> {
+  function openExisting(path: AbsolutePath): number | null {
     try {
-      if (walk.isWholeSystem) return await open(path, readFlags);
-      const place = await walk.find(path, { followLast: true });
-      return place.found === null ? null : await open(place.hostPath, readFlags | constants.O_NOFOLLOW);
+      if (walk.isWholeSystem) return openSync(path, readFlags);
+      const place = walk.find(path, { followLast: true });
+      return place.found === null ? null : openSync(place.hostPath, readFlags | constants.O_NOFOLLOW);
     } catch (error) {
       if (isAbsent(error)) return null;
       throw systemError(error, `read ${walk.shown(path)}`, walk.shown(path));
     }
   }
 
+  // Reading is done in place: a run asks some hundred small questions, and each way to a thread and back costs more
+  // than its answer. What may take long, writing and fsync, goes to threads.
   async function readBytes(path: AbsolutePath, maxBytes: number): Promise<Uint8Array | null> {
-    const handle = await openExisting(path);
-    if (handle === null) return null;
+    const file = openExisting(path);
+    if (file === null) return null;
     try {
-      const found = await handle.stat();
+      const found = fstatSync(file);
       if (!found.isFile()) {
         throw new AgentError(
           'data',
@@ -64,11 +76,11 @@ export function rootedFiles(options: RootedFilesOptions): Files {
           },
         );
       }
-      return await readUpTo(handle, maxBytes);
+      return readUpTo(file, maxBytes);
     } catch (error) {
       throw systemError(error, `read ${walk.shown(path)}`, walk.shown(path));
     } finally {
-      await handle.close();
+      closeSync(file);
     }
   }
 
@@ -92,7 +104,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
 
   /** The place to write: links followed, parents made, and what stands there is a regular file or nothing. */
   async function placeToWrite(path: AbsolutePath): Promise<Place> {
-    const place = await walk.find(path, { followLast: true, forWriting: true });
+    const place = walk.find(path, { followLast: true, forWriting: true });
     if (place.found !== null && !place.found.isFile()) {
       const what = place.found.isDirectory() ? 'a directory' : 'no regular file';
       const where = place.path === path ? 'it is' : `it is a link to ${walk.shown(place.path)}, which is`;
@@ -185,7 +197,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     await writing(
       path,
       async () => {
-        const place = await walk.find(path, { followLast: true, forWriting: true });
+        const place = walk.find(path, { followLast: true, forWriting: true });
         if (place.found === null) {
           throw new AgentError(
             'tempfail',
@@ -209,7 +221,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     await writing(
       path,
       async () => {
-        const place = await walk.find(path, { followLast: true, forWriting: true });
+        const place = walk.find(path, { followLast: true, forWriting: true });
         if (place.found !== null && !place.found.isDirectory()) {
           throw new AgentError(
             'data',
@@ -237,7 +249,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     await writing(
       path,
       async () => {
-        const place = await walk.find(path, { followLast: false, forWriting: true });
+        const place = walk.find(path, { followLast: false, forWriting: true });
         if (place.found !== null && !place.found.isSymbolicLink()) {
           throw new AgentError(
             'tempfail',
@@ -267,12 +279,12 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     await writing(
       copy,
       async () => {
-        const place = await walk.find(copy, { followLast: false, forWriting: true });
+        const place = walk.find(copy, { followLast: false, forWriting: true });
         if (place.found !== null) return;
         await makeParents(place.directory);
         await removeStrays(place.hostDirectory, place.name);
-        const source = await openExisting(path);
-        if (source === null) {
+        const original = walk.find(path, { followLast: true });
+        if (original.found === null) {
           throw new AgentError(
             'tempfail',
             `cannot keep a copy of ${walk.shown(path)}: it is gone since the plan was made`,
@@ -282,6 +294,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
             },
           );
         }
+        const source = await open(original.hostPath, readFlags | constants.O_NOFOLLOW);
         let temporary: string;
         try {
           const found = await source.stat();
@@ -331,7 +344,7 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     await writing(
       path,
       async () => {
-        const place = await walk.find(path, { followLast: false });
+        const place = walk.find(path, { followLast: false });
         if (place.found === null) return;
         if (place.found.isDirectory()) {
           throw new AgentError('data', `cannot remove ${walk.shown(path)}: it is a directory`, {
@@ -351,18 +364,18 @@ export function rootedFiles(options: RootedFilesOptions): Files {
   }
 
   /** Asked questions share this: nothing there is null, any other failure an AgentError. */
-  async function asking<T>(path: AbsolutePath, work: () => Promise<T>): Promise<T | null> {
+  async function asking<T>(path: AbsolutePath, work: () => T): Promise<T | null> {
     try {
-      return await work();
+      return work();
     } catch (error) {
       if (isAbsent(error)) return null;
       throw systemError(error, `look at ${walk.shown(path)}`, walk.shown(path));
     }
   }
 
-  async function hostPathOf(path: AbsolutePath, followLast: boolean): Promise<string | null> {
+  function hostPathOf(path: AbsolutePath, followLast: boolean): string | null {
     if (walk.isWholeSystem) return path;
-    const place = await walk.find(path, { followLast });
+    const place = walk.find(path, { followLast });
     return place.found === null ? null : place.hostPath;
   }
 
@@ -370,27 +383,27 @@ export function rootedFiles(options: RootedFilesOptions): Files {
     readText,
     readHead: readBytes,
     stat: (path) =>
-      asking(path, async () => {
-        const hostPath = await hostPathOf(path, false);
-        return hostPath === null ? null : fileStat(await lstat(hostPath));
+      asking(path, () => {
+        const hostPath = hostPathOf(path, false);
+        return hostPath === null ? null : fileStat(lstatSync(hostPath));
       }),
     readLink: (path) =>
-      asking(path, async () => {
-        const hostPath = await hostPathOf(path, false);
-        if (hostPath === null || !(await lstat(hostPath)).isSymbolicLink()) return null;
-        return await readlink(hostPath);
+      asking(path, () => {
+        const hostPath = hostPathOf(path, false);
+        if (hostPath === null || !lstatSync(hostPath).isSymbolicLink()) return null;
+        return readlinkSync(hostPath);
       }),
     async exists(path) {
-      const found = await asking(path, async () => {
-        const hostPath = await hostPathOf(path, true);
-        return hostPath === null ? null : await stat(hostPath);
+      const found = await asking(path, () => {
+        const hostPath = hostPathOf(path, true);
+        return hostPath === null ? null : statSync(hostPath);
       });
       return found !== null;
     },
     async list(path) {
-      const names = await asking(path, async () => {
-        const hostPath = await hostPathOf(path, true);
-        return hostPath === null ? null : await readdir(hostPath);
+      const names = await asking(path, () => {
+        const hostPath = hostPathOf(path, true);
+        return hostPath === null ? null : readdirSync(hostPath);
       });
       return (names ?? []).sort();
     },
@@ -426,13 +439,13 @@ function fileStat(found: StatLike): FileStat {
   };
 }
 
-async function readUpTo(handle: FileHandle, maxBytes: number): Promise<Uint8Array> {
+function readUpTo(file: number, maxBytes: number): Uint8Array {
   // Files in /proc and /sys have no size: read until the end, or until it is enough.
   const chunks: Uint8Array[] = [];
   let total = 0;
   while (total < maxBytes) {
-    const chunk = Buffer.alloc(Math.min(64 * 1024, maxBytes - total));
-    const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
+    const chunk = Buffer.alloc(Math.min(16 * 1024, maxBytes - total));
+    const bytesRead = readSync(file, chunk, 0, chunk.length, null);
     if (bytesRead === 0) break;
     chunks.push(chunk.subarray(0, bytesRead));
     total += bytesRead;
