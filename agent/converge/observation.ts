@@ -126,7 +126,8 @@ const toleranceMs = 1_000;
 
 /**
  * Units whose program was started before a file they read was written: they run with what stood there then. That is not
- * when the unit became active: an etcd without a quorum has read its files long before. Ages are compared, not times: the unit's from the monotonic clock, the file's from the wall clock, and a file from the future (the clock
+ * when the unit became active: an etcd without a quorum has read its files long before. Ages are compared, not times:
+ * the unit's from the monotonic clock, the file's from the wall clock, and a file from the future (the clock
  * was set back) says nothing.
  */
 async function startedBefore(
