@@ -5,6 +5,7 @@ import * as bootAgainIsANoop from './scenarios/boot-again-is-a-noop.ts';
 import * as bootcmdReturnsAtOnceWhileAlone from './scenarios/bootcmd-returns-at-once-while-alone.ts';
 import * as cablePulled from './scenarios/cable-pulled.ts';
 import * as clientsOfOneMember from './scenarios/clients-of-one-member.ts';
+import * as clusterFileInUserData from './scenarios/cluster-file-in-user-data.ts';
 import * as etcdStopDegradesAndRecovers from './scenarios/etcd-stop-degrades-and-recovers.ts';
 import * as firstBootRebootsOnce from './scenarios/first-boot-reboots-once.ts';
 import * as pingMatrix from './scenarios/ping-matrix.ts';
@@ -27,4 +28,5 @@ export const SCENARIOS: readonly Scenario[] = [
   bootcmdReturnsAtOnceWhileAlone,
   firstBootRebootsOnce,
   clientsOfOneMember,
+  clusterFileInUserData,
 ];
