@@ -4,9 +4,9 @@ import { prepareBridge } from '../join/bridge.ts';
 import { openForwarding } from '../join/forward.ts';
 import { dockerAfterLease } from '../join/lease.ts';
 import { seedFlannel } from '../join/seed.ts';
+import { findProgram } from '../layout/programs.ts';
 import { parseDockerVersion } from '../layout/versions.ts';
 import { isAgentError } from '../model/errors.ts';
-import type { Host } from '../ports/host.ts';
 import { renderFlannelNetwork } from '../render/flannel.ts';
 import { backendSecret } from './backend-secret.ts';
 import type { Action } from './command.ts';
@@ -44,7 +44,7 @@ export const joinLease: Action = async ({ host, options: global }) => {
 export const joinBridge: Action = async ({ host, reporter, options: global, signal }, options) => {
   requireRoot(host, global.root, 'join bridge');
   const { config } = await gather(host, reporter, configFile(global.config));
-  const text = await host.programs.versionText('dockerd', (await findDockerd(host)) ?? dockerProgram);
+  const text = await host.programs.versionText('dockerd', (await findProgram(host.files, 'dockerd')) ?? dockerProgram);
   const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   await prepareBridge(host, reporter, {
     config,
@@ -71,8 +71,3 @@ export const joinForward: Action = async ({ host, reporter, options: global }) =
   }
   return 0;
 };
-
-async function findDockerd(host: Host): Promise<'/usr/sbin/dockerd' | '/usr/bin/dockerd' | null> {
-  if (await host.files.exists('/usr/sbin/dockerd')) return '/usr/sbin/dockerd';
-  return (await host.files.exists('/usr/bin/dockerd')) ? '/usr/bin/dockerd' : null;
-}

@@ -2,7 +2,7 @@
 
 import { AgentError, isAgentError } from '../model/errors.ts';
 import type { Plan } from '../model/plan.ts';
-import { describeStep, type Step } from '../model/step.ts';
+import { describeStep, fileSteps, type Step } from '../model/step.ts';
 import type { ComponentSpec } from '../model/wish.ts';
 import type { Component, NodeContext } from '../ports/component.ts';
 import type { Host, ReadOnlyHost } from '../ports/host.ts';
@@ -140,13 +140,7 @@ function leftOver(step: Step, host: Host, applied: Applied): boolean {
   if (step.kind === 'startUnits' && applied.done.some((d) => d.kind === 'startUnits')) return false;
   // So are queued restarts: systemd may not have come to them by the time of the second look.
   if (step.kind === 'restartUnits' && applied.done.some((d) => d.kind === 'restartUnits')) return false;
-  return (
-    host.machine.isLive ||
-    step.kind === 'writeFile' ||
-    step.kind === 'setAttributes' ||
-    step.kind === 'makeDirectory' ||
-    step.kind === 'makeLink'
-  );
+  return host.machine.isLive || fileSteps.has(step.kind);
 }
 
 function notConverging(left: readonly Step[]): AgentError {
