@@ -4,6 +4,7 @@ import { diagnosticsText } from '../config/diagnostics-text.ts';
 import { type ClusterDocument, documentDirectories } from '../config/documents.ts';
 import { type Resolution, resolveCluster } from '../config/resolve.ts';
 import { observeLayout } from '../layout/observe.ts';
+import { liveContext } from '../live/context.ts';
 import { resolveHostFacts } from '../metadata/resolve.ts';
 import { readSeedClusterFile, readUserData } from '../metadata/user-data.ts';
 import type { ClusterConfig } from '../model/cluster-config.ts';
@@ -119,7 +120,10 @@ export async function gather(
   const resolution = await readCluster(host.files, configFile, facts.seedDirectories);
   const config = accepted(resolution, reporter);
   const node = identify(config, facts, await host.machine.hardwareId());
-  const layout = await observeLayout(host.files, host.programs, { etcdApi: config.flannel.etcdApi });
+  const [layout, live] = await Promise.all([
+    observeLayout(host.files, host.programs, { etcdApi: config.flannel.etcdApi }),
+    liveContext(host, node.name),
+  ]);
   reporter.emit({
     event: 'identity.found',
     node: node.name,
@@ -127,7 +131,7 @@ export async function gather(
     source: node.source,
     etcdRole: node.etcdRole,
   });
-  return { config, node, layout, facts, agentProgram: host.machine.program };
+  return { config, node, layout, live, facts, agentProgram: host.machine.program };
 }
 
 /** The configuration, its warnings told; or all findings as one error. */

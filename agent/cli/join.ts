@@ -6,6 +6,7 @@ import { dockerAfterLease } from '../join/lease.ts';
 import { seedFlannel } from '../join/seed.ts';
 import { findProgram } from '../layout/programs.ts';
 import { parseDockerVersion } from '../layout/versions.ts';
+import { storageOf } from '../model/cluster-config.ts';
 import { isAgentError } from '../model/errors.ts';
 import { renderFlannelNetwork } from '../render/flannel.ts';
 import { backendSecret } from './backend-secret.ts';
@@ -43,7 +44,7 @@ export const joinLease: Action = async ({ host, options: global }) => {
 /** Prepare docker's options and bridge. */
 export const joinBridge: Action = async ({ host, reporter, options: global, signal }, options) => {
   requireRoot(host, global.root, 'join bridge');
-  const { config } = await gather(host, reporter, configFile(global.config));
+  const { config, node } = await gather(host, reporter, configFile(global.config));
   const text = await host.programs.versionText('dockerd', (await findProgram(host.files, 'dockerd')) ?? dockerProgram);
   const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   await prepareBridge(host, reporter, {
@@ -52,6 +53,7 @@ export const joinBridge: Action = async ({ host, reporter, options: global, sign
       parseDockerVersion(text ?? '')
         ?.split('.')
         .map(Number) ?? null,
+    storage: storageOf(config, node.name)?.docker ?? null,
     deadlineMs,
     signal,
   });

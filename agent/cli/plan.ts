@@ -2,11 +2,14 @@
 
 import { components } from '../components/registry.ts';
 import { makePlan } from '../converge/prepare.ts';
+import { storageOf } from '../model/cluster-config.ts';
 import { isEmpty, splitForRoot } from '../model/plan.ts';
-import { describeStep, fileSteps } from '../model/step.ts';
+import { describeStep, fileSteps, type Step } from '../model/step.ts';
+import { parseStorageResult, storageFile } from '../model/storage-result.ts';
+import type { Host } from '../ports/host.ts';
 import { planText } from '../render/plan-text.ts';
 import type { Action } from './command.ts';
-import { gather } from './gather.ts';
+import { type Gathered, gather } from './gather.ts';
 import { configFile } from './options.ts';
 
 const changesPending = 2;
@@ -23,6 +26,7 @@ export const runPlan: Action = async ({ host, reporter, options: global, version
   };
   const { plan: planned } = await makePlan(host, request);
   const { isLive } = host.machine;
+  const growth = await storageGrowth(host, node);
   // Below --root what needs the running host stays to be done for good, so it does not count.
   const isPending = isLive ? !isEmpty(planned) : splitForRoot(planned).applicable.length > 0;
   if (global.json) {
@@ -45,12 +49,38 @@ export const runPlan: Action = async ({ host, reporter, options: global, version
           : {}),
     }));
     const { waitingFor, restartPending } = planned;
-    out(
-      `${JSON.stringify({ schema: 1, node: node.node.name, pending: isPending, steps, waitingFor, restartPending })}\n`,
-    );
+    const storageGrowthSteps = growth.map((step) => ({
+      kind: step.kind,
+      summary: describeStep(step),
+      why: step.why,
+    }));
+    const answer = { schema: 1, node: node.node.name, pending: isPending, steps, waitingFor, restartPending };
+    out(`${JSON.stringify({ ...answer, storageGrowth: storageGrowthSteps })}\n`);
   } else {
     out(`node ${node.node.name} (${node.node.address}) of cluster ${node.config.cluster}, by ${node.node.source}\n`);
     out(planText(planned, { isLive, withDiff: options['diff'] !== false }));
+    if (growth.length > 0) {
+      out('storage: there is room that docker does not use yet; diyc-agent storage grow --yes would\n');
+      for (const step of growth) out(`    ${describeStep(step)}: ${step.why}\n`);
+    }
   }
   return isPending ? changesPending : 0;
 };
+
+/** What a grown LUN would allow; never a part of what `apply` does. Empty where nobody may look, or nothing is attached. */
+async function storageGrowth(host: Host, node: Gathered): Promise<readonly Step[]> {
+  const storage = storageOf(node.config, node.node.name);
+  if (!host.machine.isLive || !host.machine.isRoot || storage?.docker === null || storage === null) return [];
+  const result = parseStorageResult(await host.files.readText(storageFile));
+  if (result?.outcome !== 'ready') return [];
+  const { askSizes } = await import('./storage-show.ts');
+  const { planGrowth } = await import('../storage/growth.ts');
+  await askSizes(host, node);
+  const planned = planGrowth(await host.lvm.state(), {
+    cluster: node.config.cluster,
+    node: node.node.name,
+    docker: storage.docker,
+    storageSetup: node.layout.storage.storageSetup,
+  });
+  return planned.kind === 'steps' ? planned.steps : [];
+}

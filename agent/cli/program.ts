@@ -78,7 +78,8 @@ function declare(
   for (const { flags, about, preset } of verb.options ?? []) command.option(flags, about, preset);
   if (verb.argument !== undefined) {
     const { name, about, choices } = verb.argument;
-    command.addArgument(new Argument(`<${name}>`, about).choices(choices));
+    const argument = new Argument(`<${name}>`, about);
+    command.addArgument(choices === undefined ? argument : argument.choices(choices));
   }
   for (const inner of verb.verbs ?? []) declare(command, inner, chosen);
   const { load } = verb;

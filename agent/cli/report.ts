@@ -2,17 +2,19 @@
 
 import { openForwarding } from '../join/forward.ts';
 import { reviewSeed } from '../join/seed.ts';
-import { etcdEndpoints } from '../model/cluster-config.ts';
+import { etcdEndpoints, storageOf } from '../model/cluster-config.ts';
 import { type Condition, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
 import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
 import type { Secret } from '../model/secret.ts';
+import { parseStorageResult, storageFile } from '../model/storage-result.ts';
 import type { Host } from '../ports/host.ts';
 import { renderMetrics } from '../readiness/metrics.ts';
 import { publish } from '../readiness/publish.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { parseLease, renderFlannelNetwork } from '../render/flannel.ts';
+import { storageUnit } from '../render/storage-mount.ts';
 import { backendSecret } from './backend-secret.ts';
 import type { Action, CommandContext } from './command.ts';
 import { allConditions } from './conditions.ts';
@@ -36,6 +38,7 @@ export const runReport: Action = async (context) => {
     throw error;
   }
   await review(host, node);
+  await retryStorage(host, node);
   const observed = await keepForwarding(context, node, await allConditions(host, node, version, []));
   const conditions = withSince(observed, earlier?.conditions ?? [], host.clock.timestamp());
   const record = await recordOf(host, node, conditions, earlier, version);
@@ -59,6 +62,26 @@ async function review(host: Host, node: Gathered): Promise<void> {
   }
   const wanted = renderFlannelNetwork(config, secret?.reveal() ?? null);
   await reviewSeed(host, { config, node: node.node, api: node.layout.flannel.etcdApi, wanted });
+}
+
+/** Pauses between two attempts that gave up; each of them waits for an hour by itself. */
+const storageRetryMs = 60_000;
+
+/**
+ * systemd has no way to start a oneshot unit again (below 244 it does not even load Restart= in one). An attempt that
+ * may succeed later is queued again; one that was refused waits for a person.
+ */
+async function retryStorage(host: Host, node: Gathered): Promise<void> {
+  if (storageOf(node.config, node.node.name) === null) return;
+  const result = parseStorageResult(await host.files.readText(storageFile));
+  if (result?.outcome !== 'waiting' || host.clock.ageMs(result.at) < storageRetryMs) return;
+  try {
+    const [unit] = await host.units.states([storageUnit]);
+    if (unit?.active === 'failed' && !unit.jobQueued) await host.units.queueStart([storageUnit]);
+  } catch (error) {
+    // The report is about how the host is doing; that systemd does not answer is told by its conditions.
+    if (!isAgentError(error)) throw error;
+  }
 }
 
 /** A reload of a firewall takes the overlay's rules away; they are put back, and if that fails the node says so. */

@@ -13,6 +13,8 @@ const runDeadline = (preset: string): VerbOption => ({
   preset,
 });
 
+const consent: VerbOption = { flags: '-y, --yes', about: 'do it; without it only the plan is shown', preset: false };
+
 export const verbs: readonly Verb[] = [
   {
     name: 'status',
@@ -89,6 +91,52 @@ export const verbs: readonly Verb[] = [
         name: 'forward',
         summary: 'let packets of the overlay through to containers',
         load: async () => (await import('./join.ts')).joinForward,
+      },
+    ],
+  },
+  {
+    name: 'storage',
+    summary: "docker's storage: show it, give it more room",
+    verbs: [
+      {
+        name: 'show',
+        summary: 'target, disks, group and how full it is; on a live host its overlay and what grows in it',
+        load: async () => (await import('./storage-show.ts')).storageShow,
+      },
+      {
+        name: 'add',
+        summary: 'take one more disk for docker; shows the plan, and does it with --yes',
+        argument: { name: 'device', about: 'iscsi:LUN, or a name of /dev/disk/by-id or by-path' },
+        options: [consent, runDeadline('10m')],
+        load: async () => (await import('./storage-grow.ts')).storageAdd,
+      },
+      {
+        name: 'grow',
+        summary: 'use what the disks have grown by; shows the plan, and does it with --yes',
+        options: [consent, runDeadline('10m')],
+        load: async () => (await import('./storage-grow.ts')).storageGrow,
+      },
+      {
+        name: 'estimate',
+        summary: 'what pulling an image would cost the overlay of a live host; exits 2 when it may not fit',
+        argument: { name: 'size', about: 'compressed, as the registry shows it: 80M, 1.5G' },
+        load: async () => (await import('./storage-estimate.ts')).storageEstimate,
+      },
+      {
+        name: 'gauge',
+        summary: 'measure the overlay of a live host and stop downloads when it is nearly full; for the timer',
+        load: async () => (await import('./storage-gauge.ts')).storageGauge,
+      },
+      {
+        name: 'attach',
+        summary: "log in, wait for the disks, prepare them; for the storage unit's start",
+        options: [longWait],
+        load: async () => (await import('./storage.ts')).storageAttach,
+      },
+      {
+        name: 'detach',
+        summary: "deactivate the group and log out, unless something uses it; for the storage unit's stop",
+        load: async () => (await import('./storage.ts')).storageDetach,
       },
     ],
   },

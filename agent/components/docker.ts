@@ -1,7 +1,11 @@
 // docker on this node: on the subnet that flannel leased, held back while declared storage is missing.
 
+import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
+import { dockerMountVerdict } from '../model/docker-mount.ts';
+import { parseMountInfo } from '../model/mount-table.ts';
 import { flannelSubnetFile, systemUnits, under } from '../model/paths.ts';
+import { dockerDirectory } from '../model/storage.ts';
 import type { ComponentSpec, Wish } from '../model/wish.ts';
 import type { Component, NodeContext, UnitTable } from '../ports/component.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
@@ -23,7 +27,7 @@ export const docker: Component = {
     const { config, layout } = context;
     const at = layout.docker;
     const dropIn = under(systemUnits, `${unit}.d`, dropInName);
-    const held = config.declaresStorage;
+    const onStorage = declaresDockerStorage(context);
     const wishes: Wish[] = [
       {
         kind: 'group',
@@ -36,29 +40,34 @@ export const docker: Component = {
         kind: 'file',
         component: 'docker',
         path: dropIn,
-        content: renderDockerDropIn(at, context.agentProgram, held),
+        content: renderDockerDropIn(at, context.agentProgram, onStorage),
         mode: 0o644,
         owner: null,
-        why: held
+        why: onStorage
           ? 'docker waits for declared storage, and for the subnet that flannel leased'
           : 'docker waits for the subnet that flannel leased',
       },
     ];
     if (at.installation !== 'absent') {
       wishes.push(...enableWishes('docker', unit, at.unit));
-      if (!held) wishes.push(...startWishes('docker', unit, at.unit, [dropIn], 'every node runs containers'));
+      wishes.push(...startWishes('docker', unit, at.unit, [dropIn], 'every node runs containers'));
     }
-    const waitingFor = [...missing(context), ...masked('DockerRunning', at.unit), ...storage(context)];
+    const waitingFor = [...missing(context), ...masked('DockerRunning', at.unit)];
     return { component: 'docker', wishes, waitingFor };
   },
 
   async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {
     if (context.layout.docker.installation === 'absent') return missing(context);
-    if (context.config.declaresStorage) return storage(context);
     const waiting = await readWait(host, 'bridge');
     const running = unitCondition('DockerRunning', unit, units, waiting);
-    if (running.status !== 'True') return [running];
-    return [running, await networkCondition(host), await forwardingCondition(host)];
+    const onStorage = declaresDockerStorage(context);
+    if (running.status !== 'True') return [onStorage ? held(running) : running];
+    return [
+      running,
+      ...(onStorage ? [await storageCondition(host, context)] : []),
+      await networkCondition(host),
+      await forwardingCondition(host),
+    ];
   },
 };
 
@@ -128,17 +137,53 @@ function missing(context: NodeContext): Condition[] {
   ];
 }
 
-function storage(context: NodeContext): Condition[] {
-  if (!context.config.declaresStorage) return [];
-  return [
-    {
-      type: 'DockerStorage',
-      status: 'False',
-      reason: 'NotSupported',
-      message:
-        'the cluster file declares storage for docker, which this version of the agent cannot attach; docker is held',
-      hint: 'remove storage: from the cluster file to let docker use the root disk, or provide the storage by other means',
+function declaresDockerStorage({ config, node }: NodeContext): boolean {
+  return (storageOf(config, node.name)?.docker ?? null) !== null;
+}
+
+/** A docker that has not started is held by its mount; StorageAttached says by what. */
+function held(running: Condition): Condition {
+  if (running.reason !== 'Stopped') return running;
+  return {
+    ...running,
+    reason: 'Held',
+    message: 'docker does not start before its storage is attached',
+    hint: 'see StorageAttached; docker is started by itself once it is there',
+    severity: 'waiting',
+  };
+}
+
+/** That docker runs is not enough: it has to run on what was declared. */
+async function storageCondition(host: ReadOnlyHost, context: NodeContext): Promise<Condition> {
+  const type = 'DockerStorage';
+  const declared = storageOf(context.config, context.node.name)?.docker;
+  const mounts = await host.files.readText('/proc/self/mountinfo');
+  if (declared === undefined || declared === null || mounts === null) {
+    return {
+      type,
+      status: 'Unknown',
+      reason: 'NotReadable',
+      message: 'what docker keeps its data on could not be found out',
+      hint: `findmnt --target ${dockerDirectory}`,
+      severity: 'degraded',
+    };
+  }
+  const verdict = dockerMountVerdict(parseMountInfo(mounts), declared);
+  if (verdict.isRight) {
+    return {
+      type,
+      status: 'True',
+      reason: 'OnDeclaredStorage',
+      message: `${dockerDirectory} is on ${verdict.source}, driver ${declared.driver}`,
       severity: 'failed',
-    },
-  ];
+    };
+  }
+  return {
+    type,
+    status: 'False',
+    reason: 'NotOnDeclaredStorage',
+    message: `docker keeps its data on ${verdict.source}, and the cluster file declares volume group ${declared.volumeGroup}`,
+    hint: 'diyc-agent apply --restart moves docker onto the declared storage; images do not move with it',
+    severity: 'failed',
+  };
 }

@@ -46,7 +46,10 @@ export const etcd: Component = {
         kind: 'file',
         component: 'etcd',
         path: dropIn,
-        content: renderEtcdDropIn(at.unitReadsNoEnvironmentFile === true ? at.environmentFile : null),
+        content: renderEtcdDropIn(
+          at.unitReadsNoEnvironmentFile === true ? at.environmentFile : null,
+          context.live.root.isLive ? etcdDataDirectory(node.name) : null,
+        ),
         mode: 0o644,
         owner: null,
         why: 'etcd is ready only with a quorum, so its start must not time out',
@@ -63,13 +66,14 @@ export const etcd: Component = {
         why: `${at.program} is here without a unit`,
       });
     }
-    if (at.installation !== 'absent') {
+    const refused = onMemory(context);
+    if (at.installation !== 'absent' && refused.length === 0) {
       wishes.push(
         ...enableWishes('etcd', unit, at.unit),
         ...startWishes('etcd', unit, at.unit, [at.environmentFile, dropIn, ownUnit], 'this node is a member'),
       );
     }
-    return { component: 'etcd', wishes, waitingFor: [...missing(at), ...masked('EtcdRunning', at.unit)] };
+    return { component: 'etcd', wishes, waitingFor: [...missing(at), ...masked('EtcdRunning', at.unit), ...refused] };
   },
 
   async probe(host: ReadOnlyHost, context: NodeContext, units: UnitTable): Promise<readonly Condition[]> {
@@ -77,7 +81,7 @@ export const etcd: Component = {
     const isMember = node.etcdRole === 'member';
     const conditions: Condition[] = [];
     if (isMember) {
-      conditions.push(...missing(layout.etcd));
+      conditions.push(...missing(layout.etcd), ...onMemory(context));
       if (layout.etcd.installation !== 'absent') {
         conditions.push(unitCondition('EtcdRunning', unit, units, waitingForPeers(context, units)));
       }
@@ -124,6 +128,24 @@ function waitingForPeers(context: NodeContext, units: UnitTable): string | null 
 function foreignData(layout: EtcdLayout): string {
   const { foreignDataDirectory } = layout;
   return foreignDataDirectory === null ? '' : `; ${foreignDataDirectory}, made by the package, is left alone`;
+}
+
+/**
+ * A member whose data is in memory comes back from each reboot as a new one with an old address, and can make the
+ * others count votes that were never cast twice: it is not started. Nodes that are only clients are welcome on live roots.
+ */
+function onMemory({ live, node }: NodeContext): Condition[] {
+  if (!live.root.isLive || live.etcdData.verdict === 'persistent' || live.etcdMountIsDeclared) return [];
+  return [
+    {
+      type: 'EtcdStorage',
+      status: live.etcdData.verdict === 'ram' ? 'False' : 'Unknown',
+      reason: 'InMemory',
+      message: `etcd is not started: ${live.etcdData.reason}; a voter that forgets its votes endangers the whole cluster`,
+      hint: `mount a disk at /var/lib/etcd (fstab, or var-lib-etcd.mount), or take ${node.name} out of etcd.members: it may be a client`,
+      severity: 'failed',
+    },
+  ];
 }
 
 function missing(layout: EtcdLayout): Condition[] {

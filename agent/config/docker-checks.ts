@@ -7,6 +7,7 @@ import { finding } from './findings.ts';
 import { hostBits, malformedNetwork } from './flannel-checks.ts';
 import type { KeyPath, LocatedMapping } from './located.ts';
 import { lineOf } from './node-checks.ts';
+import { draftPortals } from './storage-part-checks.ts';
 
 const poolsPath: KeyPath = ['docker', 'addressPools'];
 
@@ -59,6 +60,11 @@ function poolOverlaps(tree: LocatedMapping, pool: Pool, before: readonly Pool[])
   for (const { name, address } of draftNodes(tree)) {
     if (address?.address === null || address === null || !containsAddress(pool.network, address.address)) continue;
     found.push(`the address of node ${name}, ${address.text} (${lineOf(address, pool)})`);
+  }
+  for (const portal of draftPortals(tree)) {
+    const { address } = portal.portal;
+    if (address === null || !containsAddress(pool.network, address)) continue;
+    found.push(`the iSCSI portal ${portal.text} (${lineOf(portal, pool)})`);
   }
   return found.map((what) =>
     finding({

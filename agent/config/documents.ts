@@ -18,8 +18,10 @@ import { type AbsolutePath, clusterDirectories, under } from '../model/paths.ts'
  * of the same name in a weaker directory, as systemd's drop-ins do; an empty file therefore removes what an image
  * brings. Unlike systemd, the directory counts before the name: nothing below /usr/lib wins over /etc/…/cluster.yaml.
  *
- * Mappings merge key by key; scalars and lists replace what a weaker document said. One exception: a flannel backend
- * of another type replaces the weaker one whole, because the fields of one type mean nothing to another.
+ * Mappings merge key by key; scalars and lists replace what a weaker document said. Two exceptions: a flannel backend
+ * of another type replaces the weaker one whole, because the fields of one type mean nothing to another; and an iSCSI
+ * portal replaces the weaker document's portals, and portals its portal. A node's own storage is laid over the storage
+ * of all nodes by the same rules, after all documents are merged.
  */
 
 export type DocumentLayer = 'usr-lib' | 'seed' | 'user-data' | 'run' | 'etc' | 'option';

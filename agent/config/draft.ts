@@ -42,7 +42,7 @@ export interface DraftNode {
 }
 
 /** The text at a path; null where there is none, or no text. */
-function textAt(tree: LocatedMapping, path: KeyPath): DraftText | null {
+export function textAt(tree: Located, path: KeyPath): DraftText | null {
   return asText(valueAt(tree, path), path);
 }
 

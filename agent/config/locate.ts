@@ -133,7 +133,7 @@ function isExhausted(walk: Walk, spot: Spot, at: Place): boolean {
         message: spot.withinAlias
           ? `aliases stand for more than ${maxAliasValues} values, or for themselves`
           : `values are nested more than ${maxDepth} levels deep`,
-        remedy: spot.withinAlias ? 'write the values out' : 'remove the needless levels: the cluster file needs five',
+        remedy: spot.withinAlias ? 'write the values out' : 'remove the needless levels: the cluster file needs seven',
       }),
     );
   }

@@ -22,11 +22,16 @@ export function mergeTrees(trees: readonly LocatedMapping[]): LocatedMapping | n
   return rest.reduce((lower, higher) => mergeMappings(lower, higher, []), first);
 }
 
-function mergeMappings(lower: LocatedMapping, higher: LocatedMapping, path: KeyPath): LocatedMapping {
+/** Merge two mappings that stand at this path of a cluster file, or that have the keys of such a place. */
+export function mergeMappings(lower: LocatedMapping, higher: LocatedMapping, path: KeyPath): LocatedMapping {
   const entries = new Map<string, LocatedEntry>(lower.entries);
   for (const [key, entry] of higher.entries) {
     const weaker = lower.entries.get(key);
-    entries.set(key, weaker === undefined ? entry : mergeEntries(weaker, entry, [...path, key]));
+    const instead = otherSpelling(key, path);
+    const replaced = instead === null || higher.entries.has(instead) ? undefined : lower.entries.get(instead);
+    if (replaced !== undefined && instead !== null) entries.delete(instead);
+    if (weaker !== undefined) entries.set(key, mergeEntries(weaker, entry, [...path, key]));
+    else entries.set(key, replaced === undefined ? entry : replacing(replaced, entry));
   }
   // A mapping stays where it was begun: that is where a missing key is looked for.
   return { ...lower, entries };
@@ -36,8 +41,18 @@ function mergeEntries(lower: LocatedEntry, higher: LocatedEntry, path: KeyPath):
   if (lower.value.kind === 'mapping' && higher.value.kind === 'mapping' && !isOtherBackend(lower, higher, path)) {
     return { keyAt: lower.keyAt, value: mergeMappings(lower.value, higher.value, path) };
   }
+  return replacing(lower, higher);
+}
+
+function replacing(lower: LocatedEntry, higher: LocatedEntry): LocatedEntry {
   const overridden = [...lower.value.overridden, lower.value.at];
   return { keyAt: higher.keyAt, value: { ...higher.value, overridden } };
+}
+
+/** The key that says the same in another form, so that the stronger document's form is the one that counts. */
+function otherSpelling(key: string, path: KeyPath): string | null {
+  if (path.at(-1) !== 'iscsi' || path.at(-2) !== 'storage') return null;
+  return key === 'portal' ? 'portals' : key === 'portals' ? 'portal' : null;
 }
 
 function isOtherBackend(lower: LocatedEntry, higher: LocatedEntry, path: KeyPath): boolean {

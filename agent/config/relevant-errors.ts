@@ -40,11 +40,14 @@ function isAnsweredElsewhere(tree: LocatedMapping, error: ErrorObject): boolean 
   const missing: unknown = error.params['missingProperty'];
   if (error.keyword !== 'required' || typeof missing !== 'string') return false;
   const owner = entryAt(tree, pathOf(tree, error.instancePath))?.value;
-  const known = keysOf(schemaPartOf(error.schemaPath));
+  return isGivenOtherwise(owner ?? null, missing, keysOf(schemaPartOf(error.schemaPath)));
+}
+
+/** True where a mapping has a misspelt form of a key, or a secret inline where its file is asked for. */
+export function isGivenOtherwise(owner: Located | null, missing: string, known: readonly string[]): boolean {
   const given = owner?.kind === 'mapping' ? [...owner.entries.keys()] : [];
   if (given.some((key) => !known.includes(key) && nearestName(key, known) === missing)) return true;
-  if (!missing.endsWith('File')) return false;
-  return entryAt(tree, [...pathOf(tree, error.instancePath), missing.slice(0, -'File'.length)]) !== null;
+  return missing.endsWith('File') && given.includes(missing.slice(0, -'File'.length));
 }
 
 type Choice = { readonly kind: 'one'; readonly index: number } | { readonly kind: 'unknown' | 'reported-elsewhere' };

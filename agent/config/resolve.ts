@@ -10,6 +10,7 @@ import { defaults } from './draft.ts';
 import { defaultMembers } from './etcd-checks.ts';
 import { type LocatedMapping, toPlain, valueAt } from './located.ts';
 import { mergeTrees, type Origin, originsOf } from './merge.ts';
+import { nodeStorages, storageConfig } from './node-storage.ts';
 import { type ParsedDocument, parseClusterDocument } from './parse.ts';
 import { validateTree } from './validate.ts';
 
@@ -87,11 +88,13 @@ function withDefaults(raw: LocatedMapping): ClusterConfig {
   const file = toPlain(raw) as ClusterFile;
   const names = nodeNames(raw);
   const members = file.etcd?.members ?? defaultMembers(names) ?? [];
+  const storages = new Map(nodeStorages(raw).map((storage) => [storage.node, storageConfig(file.cluster, storage)]));
   return {
     cluster: file.cluster,
     nodes: names.map((name) => {
       const node = file.nodes[name];
-      return { name, address: node?.address ?? '', metadata: { ...node?.metadata } };
+      const storage = storages.get(name) ?? null;
+      return { name, address: node?.address ?? '', metadata: { ...node?.metadata }, storage };
     }),
     etcd: {
       members: names.filter((name) => members.includes(name)),
@@ -108,7 +111,6 @@ function withDefaults(raw: LocatedMapping): ClusterConfig {
       },
       addressPools: file.docker?.addressPools?.map(({ base, size }) => ({ base, size })) ?? null,
     },
-    declaresStorage: file.storage !== undefined,
     firstBoot: { reboot: file.firstBoot?.reboot ?? properties.firstBoot.properties.reboot.default },
   };
 }

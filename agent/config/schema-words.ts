@@ -27,9 +27,28 @@ const patternWords: ReadonlyMap<string, string> = new Map([
     '^[a-z_][a-z0-9_-]{0,31}$',
     'an account name: lower-case letters, digits, "_" and "-", at most 32, a letter or "_" first',
   ],
-  ['^(iqn|eui|naa)\\.', 'an iSCSI name that begins with "iqn.", "eui." or "naa."'],
+  [
+    '^(iqn|eui|naa)\\.[A-Za-z0-9][A-Za-z0-9._:-]*$',
+    'an iSCSI name that begins with "iqn.", "eui." or "naa.", followed by letters, digits, ".", ":", "_" and "-"',
+  ],
+  [
+    '^(iqn\\.[0-9]{4}-(0[1-9]|1[0-2])\\.[a-z0-9-]+(\\.[a-z0-9-]+)*(:[a-z0-9.:-]*)?|eui\\.[0-9a-f]{16}|naa\\.([0-9a-f]{16}|[0-9a-f]{32}))$',
+    'an iSCSI name: "iqn.", year and month, ".", a reversed domain and more, of lower-case letters, digits, ".", ":" and "-"; or "eui." and 16, or "naa." and 16 or 32 hexadecimal digits, in lower case too',
+  ],
+  [
+    '^iqn\\.[0-9]{4}-(0[1-9]|1[0-2])\\.[a-z0-9-]+(\\.[a-z0-9-]+)*(:[a-z0-9.:-]*[a-z0-9.-])?$',
+    'the beginning of an iSCSI name: "iqn.", year and month, ".", and a reversed domain in lower case, no ":" at its end',
+  ],
   ['^/', 'an absolute path of a file'],
-  ['^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$', 'an LVM name: letters, digits, "+", "_", "." and "-", no "-" first'],
+  ['^[!-~]{1,255}$', 'ASCII characters without blanks, 1 to 255 of them'],
+  [
+    '^(?!\\.{1,2}$)[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}$',
+    'an LVM name: letters, digits, "+", "_", "." and "-", 1 to 127 of them, no "-" first, neither "." nor ".."',
+  ],
+  [
+    '^[^\\s*?]+( +[^\\s*?]+)*$',
+    'the serial number of one disk as lsblk -o NAME,SERIAL prints it, without wildcards and blanks around it',
+  ],
 ]);
 
 /** What a text of this pattern must be; the pattern itself when nobody has put it into words. */
@@ -85,18 +104,30 @@ const examples: Readonly<Record<string, string>> = {
   'docker.addressPools[]': '{ base: 10.200.0.0/16, size: 24 }',
   'docker.addressPools[].base': 'base: 10.200.0.0/16',
   'docker.addressPools[].size': 'size: 24',
-  storage: 'storage: { docker: { volumeGroup: docker-images, devices: [/dev/sdb] } }',
-  'storage.iscsi': 'iscsi: { portal: "10.34.102.54:3260", target: iqn.2009-02.com.example:part }',
+  storage: 'storage: { docker: { volumeGroup: docker-images, devices: [/dev/disk/by-id/wwn-0x5000c500a1b2c3d4] } }',
+  'storage.iscsi': 'iscsi: { portal: 10.34.102.54:3260, target: iqn.2009-02.com.example:part }',
   'storage.iscsi.portal': 'portal: 10.34.102.54:3260',
+  'storage.iscsi.portals': 'portals: [10.34.102.54:3260, 10.34.103.54:3260]',
+  'storage.iscsi.portals[]': 'portals: [10.34.102.54:3260, 10.34.103.54:3260]',
   'storage.iscsi.target': 'target: iqn.2009-02.com.example:part',
+  'storage.iscsi.discovery': 'discovery: sendtargets',
+  'storage.iscsi.initiatorName': 'initiatorName: iqn.2009-02.com.example:diy-cluster:a1',
+  'storage.iscsi.initiatorNamePrefix': 'initiatorNamePrefix: iqn.2009-02.com.example',
   'storage.iscsi.chap': 'chap: { username: node, passwordFile: /etc/diyc-agent/chap }',
   'storage.iscsi.chap.username': 'username: node',
   'storage.iscsi.chap.passwordFile': 'passwordFile: /etc/diyc-agent/chap',
-  'storage.docker': 'docker: { volumeGroup: docker-images, devices: [/dev/sdb] }',
+  'storage.iscsi.chap.mutual': 'mutual: { username: target, passwordFile: /etc/diyc-agent/chap-mutual }',
+  'storage.iscsi.chap.mutual.username': 'username: target',
+  'storage.iscsi.chap.mutual.passwordFile': 'passwordFile: /etc/diyc-agent/chap-mutual',
+  'storage.iscsi.replacementTimeoutSecs': 'replacementTimeoutSecs: 86400',
+  'storage.docker': 'docker: { volumeGroup: docker-images, devices: [/dev/disk/by-id/wwn-0x5000c500a1b2c3d4] }',
   'storage.docker.volumeGroup': 'volumeGroup: docker-images',
-  'storage.docker.devices': 'devices: [/dev/sdb]',
-  'storage.docker.devices[]': 'devices: [/dev/sdb]',
+  'storage.docker.devices': 'devices: [/dev/disk/by-id/wwn-0x5000c500a1b2c3d4]',
+  'storage.docker.devices[]': 'devices: [/dev/disk/by-id/wwn-0x5000c500a1b2c3d4]',
   'storage.docker.driver': 'driver: overlay2',
+  'storage.docker.filesystem': 'filesystem: xfs',
+  'storage.docker.wipe': 'wipe: ["WD-WCC4N1234567"]',
+  'storage.docker.wipe[]': 'wipe: ["WD-WCC4N1234567"]',
   firstBoot: 'firstBoot: { reboot: never }',
   'firstBoot.reboot': 'reboot: never',
   upgrade: 'upgrade: { strategy: semaphore, slots: 1 }',
@@ -108,7 +139,21 @@ const examples: Readonly<Record<string, string>> = {
 
 /** A line that would be right at this place of the schema; null where none is known. */
 export function exampleAt(schemaPlace: string): string | null {
-  return examples[schemaPlace] ?? null;
+  // One node's storage has the keys of the storage of all.
+  return examples[schemaPlace.replace(/^nodes\.\*\.(?=storage\b)/, '')] ?? null;
+}
+
+/** What to say where a required key is missing. `owner` is for people, `node a1`. */
+export function missingWords(
+  owner: string,
+  key: string,
+  schemaPlace: string,
+): { readonly rule: string; readonly message: string; readonly remedy: string } {
+  return {
+    rule: 'missing-key',
+    message: `${owner} has no "${key}", which is required`,
+    remedy: `add it, for example ${exampleAt(schemaPlace) ?? `${key}: ...`}`,
+  };
 }
 
 /** `#/properties/nodes/additionalProperties/properties/address/format` to `nodes.*.address`: where a rule applies. */

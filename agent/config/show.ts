@@ -1,8 +1,9 @@
 // The effective configuration as YAML that resolves to itself, and on demand the origin of each line.
 
 import type { ClusterConfig } from '../model/cluster-config.ts';
-import { type KeyPath, type Located, type LocatedMapping, type Place, pathText, valueAt } from './located.ts';
+import { type KeyPath, type Located, type LocatedMapping, type Place, pathText, toPlain, valueAt } from './located.ts';
 import type { Origin } from './merge.ts';
+import { portalsOf, storageDefaults, storageParts, type WrittenStorage } from './node-storage.ts';
 import { yaml11Reading } from './yaml-traps.ts';
 
 /** What is shown: a resolution, or the parts of one. */
@@ -22,7 +23,7 @@ type Tree = ReadonlyMap<string, Tree | Leaf>;
 type Leaf = string | number | boolean | null | readonly (Leaf | ReadonlyMap<string, Tree | Leaf>)[];
 
 /**
- * The configuration with all defaults, as a cluster file; declared storage and upgrades as they were given.
+ * The configuration with all defaults, as a cluster file; declared upgrades as they were given.
  *
  * @returns empty when there is no valid configuration: its parts may hold what must not be printed
  */
@@ -58,11 +59,15 @@ function placeText(place: Place): string {
 
 function effectiveTree(config: ClusterConfig, raw: LocatedMapping): Tree {
   const { etcd, flannel, docker } = config;
+  const storages = storageTrees(config, raw);
   return tree({
     version: 1,
     cluster: config.cluster,
     nodes: new Map(
-      config.nodes.map((node) => [node.name, tree({ address: node.address, metadata: labels(node.metadata) })]),
+      config.nodes.map((node) => [
+        node.name,
+        tree({ address: node.address, metadata: labels(node.metadata), storage: storages.get(node.name) }),
+      ]),
     ),
     etcd: tree({ ...etcd, bootstrap: 'static' }),
     flannel: tree({ ...flannel, backend: tree({ ...flannel.backend }) }),
@@ -70,9 +75,9 @@ function effectiveTree(config: ClusterConfig, raw: LocatedMapping): Tree {
       group: tree({ ...docker.group }),
       addressPools: docker.addressPools?.map((pool) => tree({ ...pool })),
     }),
-    storage: rawTree(raw, 'storage'),
+    storage: storages.get(null),
     firstBoot: tree({ ...config.firstBoot }),
-    upgrade: rawTree(raw, 'upgrade'),
+    upgrade: rawTree(raw),
   });
 }
 
@@ -87,8 +92,73 @@ function labels(metadata: Readonly<Record<string, string>>): Tree | undefined {
   return entries.length === 0 ? undefined : new Map(entries);
 }
 
-function rawTree(raw: LocatedMapping, key: string): Tree | Leaf | undefined {
-  const value = valueAt(raw, [key]);
+/**
+ * Storage by node, and under null that of all nodes: defaults where a section begins, and each node's initiator name,
+ * so that nothing that applies to a node is left to be worked out.
+ */
+function storageTrees(config: ClusterConfig, raw: LocatedMapping): ReadonlyMap<string | null, Tree> {
+  const parts = new Map(storageParts(raw).map((part) => [part.node, toPlain(part.tree) as WrittenStorage]));
+  const shared = parts.get(null);
+  const trees = new Map<string | null, Tree>();
+  for (const { name, storage } of config.nodes) {
+    const own = parts.get(name);
+    const isNamedForAll = shared?.iscsi?.initiatorName !== undefined && own?.iscsi?.initiatorName === undefined;
+    const named = storage?.iscsi && !isNamedForAll ? { initiatorName: storage.iscsi.initiatorName } : {};
+    const iscsi = { ...own?.iscsi, ...named };
+    const branch = tree({
+      iscsi: Object.keys(iscsi).length === 0 ? undefined : iscsiTree(iscsi, shared?.iscsi),
+      docker: own?.docker && dockerTree(own.docker, shared?.docker),
+    });
+    if (own !== undefined || branch.size > 0) trees.set(name, branch);
+  }
+  if (shared !== undefined) {
+    trees.set(
+      null,
+      tree({ iscsi: shared.iscsi && iscsiTree(shared.iscsi), docker: shared.docker && dockerTree(shared.docker) }),
+    );
+  }
+  return trees;
+}
+
+type WrittenIscsi = Partial<NonNullable<WrittenStorage['iscsi']>>;
+type WrittenDocker = Partial<NonNullable<WrittenStorage['docker']>>;
+
+/** @param over what these keys are laid over, and which therefore has the defaults already */
+function iscsiTree(written: WrittenIscsi, over?: WrittenIscsi): Tree {
+  const { portal, portals, chap } = written;
+  const filled = over === undefined ? storageDefaults : null;
+  return tree({
+    portal: portal === undefined ? undefined : portalsOf({ portal })[0],
+    portals: portals === undefined ? undefined : portalsOf({ portals }),
+    target: written.target,
+    discovery: written.discovery ?? filled?.discovery,
+    initiatorName: written.initiatorName,
+    initiatorNamePrefix: written.initiatorNamePrefix,
+    chap:
+      chap &&
+      tree({
+        username: chap.username,
+        passwordFile: chap.passwordFile,
+        mutual: chap.mutual && tree({ ...chap.mutual }),
+      }),
+    replacementTimeoutSecs: written.replacementTimeoutSecs ?? filled?.replacementTimeoutSecs,
+  });
+}
+
+function dockerTree(written: WrittenDocker, over?: WrittenDocker): Tree {
+  const filled = over === undefined ? storageDefaults : null;
+  return tree({
+    volumeGroup: written.volumeGroup,
+    devices: written.devices,
+    driver: written.driver ?? filled?.driver,
+    filesystem: written.filesystem ?? filled?.filesystem,
+    wipe: written.wipe ?? filled?.wipe,
+  });
+}
+
+/** As it was given: this version does not act on it, so it has no defaults. */
+function rawTree(raw: LocatedMapping): Tree | Leaf | undefined {
+  const value = valueAt(raw, ['upgrade']);
   return value === null ? undefined : unlocated(value);
 }
 

@@ -9,6 +9,7 @@ import { alternativesOf, pathOf, relevantErrors, typeConstant } from './relevant
 import {
   exampleAt,
   keysOf,
+  missingWords,
   placesOfKey,
   type SchemaPart,
   schemaPartOf,
@@ -123,9 +124,7 @@ function missingKey(fault: Fault, key: string): Diagnostic {
     at: fault.entry.keyAt,
     path: [...fault.path, key],
     value: null,
-    rule: 'missing-key',
-    message: `${placeWords(fault.path)} has no "${key}", which is required`,
-    remedy: `add it, for example ${exampleAt(place) ?? `${key}: ...`}`,
+    ...missingWords(placeWords(fault.path), key, place),
   });
 }
 

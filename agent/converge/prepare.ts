@@ -28,6 +28,16 @@ export interface Planned {
   readonly key: RunKey;
 }
 
+/** What a run is made from. */
+export function runKey(host: Pick<ReadOnlyHost, 'machine'>, context: NodeContext, agentVersion: string): RunKey {
+  return {
+    instanceId: context.node.instanceId,
+    hardwareId: context.node.hardwareId,
+    inputs: host.machine.digest(JSON.stringify([context.config, context.node, context.layout])).slice(0, 16),
+    agent: agentVersion,
+  };
+}
+
 /** Look at the host and decide; nothing is changed. */
 export async function makePlan(host: ReadOnlyHost, request: PlanRequest): Promise<Planned> {
   const { context, components } = request;
@@ -40,12 +50,7 @@ export async function makePlan(host: ReadOnlyHost, request: PlanRequest): Promis
     recall(host.files),
   ]);
   const { digest } = host.machine;
-  const key: RunKey = {
-    instanceId: context.node.instanceId,
-    hardwareId: context.node.hardwareId,
-    inputs: digest(JSON.stringify([context.config, context.node, context.layout])).slice(0, 16),
-    agent: request.agentVersion,
-  };
+  const key = runKey(host, context, request.agentVersion);
   const id = rebootId(key);
   const isFirst = !memory.reboots.has(id) && memory.progress.get(id) !== 'configured';
   const options: PlanOptions = {

@@ -8,9 +8,25 @@ import { AgentError } from '../model/errors.ts';
 import { systemError } from './system-errors.ts';
 
 /** The programs that may be started by name. */
-const namedPrograms = ['systemctl', 'modprobe', 'ip', 'iptables', 'restorecon'] as const;
+const namedPrograms = [
+  'systemctl',
+  'modprobe',
+  'ip',
+  'iptables',
+  'restorecon',
+  'iscsiadm',
+  'dmsetup',
+  'lsblk',
+  'wipefs',
+  'lvm',
+  'udevadm',
+  'mkfs.xfs',
+  'mkfs.ext4',
+  'xfs_growfs',
+  'resize2fs',
+] as const;
 /** The programs that may be started by path, wherever the layout found them. */
-const locatedPrograms = ['etcd', 'flanneld', 'dockerd'] as const;
+const locatedPrograms = ['etcd', 'flanneld', 'dockerd', 'docker-storage-setup', 'container-storage-setup'] as const;
 
 export type NamedProgram = (typeof namedPrograms)[number];
 export type LocatedProgram = `/${string}`;

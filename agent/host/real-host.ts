@@ -4,14 +4,19 @@ import { existsSync } from 'node:fs';
 import { AgentError } from '../model/errors.ts';
 import type { EtcdClient, Host } from '../ports/host.ts';
 import { childExec, type Exec } from './child-exec.ts';
+import { hostDisks } from './disks.ts';
 import { dockerEngine } from './docker-engine.ts';
 import { etcdClient } from './etcd-client.ts';
+import { iscsiInitiator } from './iscsiadm.ts';
 import { linuxKernel } from './kernel.ts';
+import { liveHost } from './live-host.ts';
+import { hostLvm } from './lvm.ts';
 import { linuxMachine } from './machine.ts';
 import { linuxNetwork } from './network.ts';
 import { nodeClock } from './node-clock.ts';
 import { installedPrograms } from './programs.ts';
 import { rootedFiles } from './rooted-files.ts';
+import { hostStorageSetup } from './storage-setup.ts';
 import { systemdUnits } from './systemd-units.ts';
 
 export interface RealHostOptions {
@@ -45,6 +50,11 @@ export function realHost({ root }: RealHostOptions): Host {
     engine: dockerEngine(),
     etcd: etcdClient(),
     kernel: linuxKernel(exec),
+    live: liveHost(exec),
+    disks: hostDisks({ exec }),
+    lvm: hostLvm(exec),
+    iscsi: iscsiInitiator(exec, system),
+    storageSetup: hostStorageSetup({ exec }),
   };
 }
 
@@ -62,7 +72,10 @@ async function restoreLabel(exec: Exec, path: string): Promise<void> {
   }
 }
 
-type RunningParts = Pick<Host, 'units' | 'network' | 'programs' | 'engine' | 'etcd' | 'kernel'>;
+type RunningParts = Pick<
+  Host,
+  'units' | 'network' | 'programs' | 'engine' | 'etcd' | 'kernel' | 'live' | 'disks' | 'lvm' | 'iscsi' | 'storageSetup'
+>;
 
 function refusals(root: string): RunningParts {
   const refuse = (what: string) => (): Promise<never> =>
@@ -77,6 +90,7 @@ function refusals(root: string): RunningParts {
       states: refuse('ask systemd'),
       reload: refuse('reload systemd'),
       queueStart: refuse('start units'),
+      queueStop: refuse('stop units'),
       queueRestart: refuse('restart units'),
       reloadServices: refuse('reload services'),
       resetFailed: refuse('reset units'),
@@ -96,5 +110,39 @@ function refusals(root: string): RunningParts {
       hasFirewallChain: refuse('look at the firewall'),
       ensureFirewallRule: refuse('change the firewall'),
     },
+    live: {
+      dmStatus: refuse('ask device-mapper'),
+      space: refuse('look at free space'),
+      writtenSince: refuse('look for what was written'),
+    },
+    disks: {
+      inspect: refuse('look at disks'),
+      await: refuse('wait for disks'),
+      wipe: refuse('wipe disks'),
+      makeFileSystem: refuse('make file systems'),
+      growFileSystem: refuse('grow file systems'),
+      rescan: refuse('look at disks'),
+    },
+    lvm: {
+      state: refuse('ask LVM'),
+      makeVolumeGroup: refuse('make volume groups'),
+      extendVolumeGroup: refuse('extend volume groups'),
+      growPhysicalVolume: refuse('grow volumes'),
+      makeThinPool: refuse('make volumes'),
+      makeVolume: refuse('make volumes'),
+      growVolume: refuse('grow volumes'),
+      activate: refuse('activate volume groups'),
+      deactivate: refuse('deactivate volume groups'),
+    },
+    iscsi: {
+      sessions: refuse('look at iSCSI sessions'),
+      records: refuse('look at iSCSI records'),
+      discover: refuse('ask iSCSI portals'),
+      addRecord: refuse('add iSCSI records'),
+      login: refuse('log in to iSCSI targets'),
+      logout: refuse('log out from iSCSI targets'),
+      rescan: refuse('rescan iSCSI sessions'),
+    },
+    storageSetup: { run: refuse('run docker-storage-setup') },
   };
 }

@@ -32,7 +32,7 @@ export function systemdUnits({ exec, bootedDirectory = '/run/systemd/system' }: 
     return await exec.run(['systemctl', '--no-pager', '--no-ask-password', ...args], { deadlineMs });
   }
 
-  async function queue(verb: 'start' | 'try-restart', names: readonly string[]): Promise<void> {
+  async function queue(verb: 'start' | 'stop' | 'try-restart', names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const result = await systemctl(['--no-block', verb, '--', ...names], requestDeadlineMs);
     if (result.exitCode !== 0 && isShuttingDown(result.stderr)) {
@@ -67,6 +67,7 @@ export function systemdUnits({ exec, bootedDirectory = '/run/systemd/system' }: 
       );
     },
     queueStart: (names) => queue('start', names),
+    queueStop: (names) => queue('stop', names),
     queueRestart: (names) => queue('try-restart', names),
     async reloadServices(names) {
       // One call each: systemctl refuses all of them when one does not run.

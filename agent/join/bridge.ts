@@ -3,21 +3,27 @@
 import { execute } from '../converge/executors.ts';
 import { type Look, waitFor } from '../converge/wait.ts';
 import type { ClusterConfig } from '../model/cluster-config.ts';
+import { dockerMountVerdict } from '../model/docker-mount.ts';
 import { AgentError } from '../model/errors.ts';
+import { parseMountInfo } from '../model/mount-table.ts';
 import { containsAddress, type Network, parseAddress, parseNetwork } from '../model/network-address.ts';
 import { dockerOptionsFile, flannelSubnetFile } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
+import { type DockerStorageConfig, dockerDirectory } from '../model/storage.ts';
 import type { DeviceState, Host } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { renderDockerOptions } from '../render/docker.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { type FlannelLease, parseLease } from '../render/flannel.ts';
+import { dockerStorageOptions } from '../render/storage-setup.ts';
 import { freePools } from './address-pools.ts';
 
 export interface BridgeRequest {
   readonly config: ClusterConfig;
   /** As dockerd prints it; null when unknown, then no option newer than docker 1.9 is used. */
   readonly dockerVersion: readonly number[] | null;
+  /** docker's declared storage; null where none is. */
+  readonly storage: DockerStorageConfig | null;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
 }
@@ -31,7 +37,8 @@ const daemonFile = '/etc/docker/daemon.json';
  * options, which dockerd would refuse in its own words
  */
 export async function prepareBridge(host: Host, reporter: Reporter, request: BridgeRequest): Promise<void> {
-  const { deadlineMs, signal } = request;
+  const { deadlineMs, signal, storage } = request;
+  if (storage !== null) await refuseOtherStorage(host, storage);
   const waitOptions = { owner: 'bridge', deadlineMs, ...(signal === undefined ? {} : { signal }) };
   const lease = await waitFor(host, reporter, waitOptions, () => lookForLease(host, request.config));
   const [bridge, routes, daemon, options] = await Promise.all([
@@ -49,7 +56,34 @@ export async function prepareBridge(host: Host, reporter: Reporter, request: Bri
   refuseConflicts(daemon);
   const takesPools = atLeast(request.dockerVersion, [18, 6]) && !mentions(daemon, 'default-address-pools');
   const pools = takesPools ? (request.config.docker.addressPools ?? freePools(taken)) : [];
-  for (const step of planBridge(lease, bridge, renderDockerOptions(lease, pools), options)) await execute(host, step);
+  for (const step of planBridge(
+    lease,
+    bridge,
+    renderDockerOptions(
+      lease,
+      pools,
+      storage === null ? null : dockerStorageOptions(storage, request.dockerVersion?.join('.') ?? null),
+    ),
+    options,
+  ))
+    await execute(host, step);
+}
+
+/** The mount is required by docker's unit; this is for the case that the unit of the mount is gone or was changed. */
+async function refuseOtherStorage(host: Host, storage: DockerStorageConfig): Promise<void> {
+  const mounts = await host.files.readText('/proc/self/mountinfo');
+  if (mounts === null) {
+    throw new AgentError('oserr', 'docker is not started: what its directory is on could not be found out', {
+      hint: 'see that /proc is mounted',
+    });
+  }
+  const { isRight, source } = dockerMountVerdict(parseMountInfo(mounts), storage);
+  if (isRight) return;
+  throw new AgentError(
+    'tempfail',
+    `docker is not started: ${dockerDirectory} is on ${source}, and the cluster file declares volume group ${storage.volumeGroup}`,
+    { hint: 'diyc-agent status says what the storage waits for; diyc-agent apply writes its mount unit anew' },
+  );
 }
 
 /** Pure: the steps that make docker start on the lease. */

@@ -12,6 +12,7 @@ export interface DockerFacts {
 }
 
 const networkOptions = /\$(?:\{DOCKER_NETWORK_OPTIONS\}|DOCKER_NETWORK_OPTIONS\b)/;
+const storageOptions = /\$(?:\{DOCKER_STORAGE_OPTIONS\}|DOCKER_STORAGE_OPTIONS\b)/;
 
 /**
  * Pure: the layout of docker. The RPMs of Atomic hosts and EL 7 have $DOCKER_NETWORK_OPTIONS on their command line;
@@ -25,6 +26,7 @@ export function dockerLayout(facts: DockerFacts): DockerLayout {
     installation: unit !== null ? 'packaged' : 'absent',
     unit,
     takesNetworkOptions: command !== null && networkOptions.test(command),
+    takesStorageOptions: command !== null && storageOptions.test(command),
     execStart: command === null ? null : words(command),
   };
 }

@@ -11,8 +11,10 @@ import { dockerLayout, dockerUnit } from './docker.ts';
 import { etcdLayout, etcdUnit, packagedDataDirectory } from './etcd.ts';
 import { flannelLayout, flannelUnit } from './flannel.ts';
 import { findUnit, readUnitSettings } from './installed-unit.ts';
+import { observeIscsi } from './iscsi.ts';
 import { readOsRelease } from './os-release.ts';
 import { findProgram } from './programs.ts';
+import { observeStorage } from './storage.ts';
 import type { UnitEntry } from './unit-file.ts';
 
 export interface LayoutOptions {
@@ -36,6 +38,7 @@ export async function observeLayout(files: ReadOnlyFiles, programs: Programs, op
     gatherFlannel(files, programs),
     gatherUnit(files, dockerUnit),
   ]);
+  const [iscsi, storage] = await Promise.all([observeIscsi(files, os.family), observeStorage(files)]);
   const data = packagedDataDirectory(etcd.settings, os.family);
   const isBootstrapped = data !== null && (await holdsMember(files, data));
   return {
@@ -47,6 +50,8 @@ export async function observeLayout(files: ReadOnlyFiles, programs: Programs, op
     etcd: etcdLayout({ ...etcd, accounts, isBootstrapped }, os.family),
     flannel: flannelLayout(flannel, os.family, options.etcdApi),
     docker: dockerLayout(docker),
+    iscsi,
+    storage,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { FromSchema } from 'json-schema-to-ts';
 import type { clusterSchema } from './cluster-schema.ts';
+import type { StorageConfig } from './storage.ts';
 
 /** The cluster file as written, after validation and before defaults. */
 export type ClusterFile = FromSchema<typeof clusterSchema>;
@@ -10,6 +11,8 @@ export interface ClusterNode {
   readonly name: string;
   readonly address: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What is declared for all nodes with what is declared for this one laid over it; null when nothing is. */
+  readonly storage: StorageConfig | null;
 }
 
 export type FlannelBackend =
@@ -68,8 +71,6 @@ export interface ClusterConfig {
     /** Null: choose from docker's own pools what collides with nothing. */
     readonly addressPools: readonly AddressPool[] | null;
   };
-  /** Whether the file declares storage for docker; docker is held while this version cannot provide it. */
-  readonly declaresStorage: boolean;
   readonly firstBoot: { readonly reboot: 'never' | 'always' };
 }
 
@@ -92,4 +93,9 @@ export function etcdEndpoints(config: ClusterConfig, nodeName: string): string[]
     .filter((n) => n.name !== nodeName)
     .map((n) => `http://${n.address}:${config.etcd.clientPort}`);
   return config.etcd.members.includes(nodeName) ? [`http://127.0.0.1:${config.etcd.clientPort}`, ...others] : others;
+}
+
+/** The storage declared for one node; null when none is. */
+export function storageOf(config: ClusterConfig, nodeName: string): StorageConfig | null {
+  return config.nodes.find((n) => n.name === nodeName)?.storage ?? null;
 }

@@ -69,6 +69,123 @@ const backends = [
   },
 ] as const;
 
+const passwordFile = {
+  type: 'string',
+  pattern: '^/',
+  description: 'file with the secret, 12 to 16 characters; the secret itself never stands here',
+} as const;
+const chapUsername = { type: 'string', pattern: '^[!-~]{1,255}$' } as const;
+
+/**
+ * Storage for all nodes or for one of them. No key is required here, because each part may complete the other; what is
+ * missing from both together is found by config/storage-checks.ts, and so are names of portals and disks.
+ */
+const storage = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    iscsi: {
+      type: 'object',
+      additionalProperties: false,
+      description: 'the iSCSI target that nodes log in to',
+      properties: {
+        portal: {
+          type: 'string',
+          description: 'address of the target, with its port unless that is 3260; IPv6 in brackets, no host name',
+        },
+        portals: {
+          type: 'array',
+          minItems: 1,
+          items: { type: 'string' },
+          description: 'instead of portal: several addresses of the target, tried in this order; one is logged in to',
+        },
+        target: {
+          type: 'string',
+          pattern: '^(iqn|eui|naa)\\.[A-Za-z0-9][A-Za-z0-9._:-]*$',
+          maxLength: 223,
+          description: 'iSCSI name of the target',
+        },
+        discovery: {
+          enum: ['sendtargets', 'static'],
+          default: 'sendtargets',
+          description: 'sendtargets: ask the portal for its targets first; static: take portal and target as they are',
+        },
+        initiatorName: {
+          type: 'string',
+          pattern:
+            '^(iqn\\.[0-9]{4}-(0[1-9]|1[0-2])\\.[a-z0-9-]+(\\.[a-z0-9-]+)*(:[a-z0-9.:-]*)?|eui\\.[0-9a-f]{16}|naa\\.([0-9a-f]{16}|[0-9a-f]{32}))$',
+          maxLength: 223,
+          description: "the node's own iSCSI name, another one for each node; default: <prefix>:<cluster>:<node>",
+        },
+        initiatorNamePrefix: {
+          type: 'string',
+          pattern: '^iqn\\.[0-9]{4}-(0[1-9]|1[0-2])\\.[a-z0-9-]+(\\.[a-z0-9-]+)*(:[a-z0-9.:-]*[a-z0-9.-])?$',
+          maxLength: 223,
+          description:
+            "what the names of the nodes begin with; default: the target's naming authority, up to its colon",
+        },
+        chap: {
+          type: 'object',
+          additionalProperties: false,
+          description: 'the node proves to the target who it is',
+          properties: {
+            username: { ...chapUsername, description: 'name that the target knows the node by' },
+            passwordFile,
+            mutual: {
+              type: 'object',
+              additionalProperties: false,
+              description: 'and the target to the node, with another secret',
+              properties: {
+                username: { ...chapUsername, description: 'name that the node knows the target by' },
+                passwordFile,
+              },
+            },
+          },
+        },
+        replacementTimeoutSecs: {
+          type: 'integer',
+          minimum: -1,
+          maximum: 604800,
+          default: 86400,
+          description: 'how long I/O waits for a target that is gone before it fails; -1: for ever, 0: not at all',
+        },
+      },
+    },
+    docker: {
+      type: 'object',
+      additionalProperties: false,
+      description: 'where docker keeps images and containers',
+      properties: {
+        volumeGroup: {
+          type: 'string',
+          pattern: '^(?!\\.{1,2}$)[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}$',
+          description: 'LVM volume group, made if it is not there',
+        },
+        devices: {
+          type: 'array',
+          minItems: 1,
+          items: { type: 'string' },
+          description:
+            'whole disks of the volume group: iscsi:<LUN> of the target, or a name below /dev/disk/by-id, /dev/disk/by-path or /dev/mapper',
+        },
+        driver: {
+          enum: ['overlay2', 'devicemapper'],
+          default: 'overlay2',
+          description: "docker's storage driver; docker 25 and newer has no devicemapper",
+        },
+        filesystem: { enum: ['xfs', 'ext4'], default: 'xfs', description: "file system of docker's directory" },
+        wipe: {
+          type: 'array',
+          uniqueItems: true,
+          items: { type: 'string', pattern: '^[^\\s*?]+( +[^\\s*?]+)*$', maxLength: 255 },
+          description:
+            'serial numbers of disks whose content is given up; without this a disk that carries anything is left alone',
+        },
+      },
+    },
+  },
+} as const;
+
 export const clusterSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   $id: 'urn:diyc-agent:cluster:1',
@@ -99,6 +216,10 @@ export const clusterSchema = {
             description: "labels shown by `nodes -l`, as fleet's machine metadata",
             propertyNames: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$' },
             additionalProperties: { type: 'string', maxLength: 253 },
+          },
+          storage: {
+            ...storage,
+            description: 'what is different for this node: laid over the storage of all nodes, key by key',
           },
         },
       },
@@ -214,36 +335,9 @@ export const clusterSchema = {
       },
     },
     storage: {
-      type: 'object',
-      additionalProperties: false,
-      description: 'where docker keeps its images; docker is held while declared storage is not there',
-      properties: {
-        iscsi: {
-          type: 'object',
-          required: ['portal', 'target'],
-          additionalProperties: false,
-          properties: {
-            portal: { type: 'string' },
-            target: { type: 'string', pattern: '^(iqn|eui|naa)\\.' },
-            chap: {
-              type: 'object',
-              required: ['username', 'passwordFile'],
-              additionalProperties: false,
-              properties: { username: { type: 'string' }, passwordFile: { type: 'string', pattern: '^/' } },
-            },
-          },
-        },
-        docker: {
-          type: 'object',
-          required: ['volumeGroup', 'devices'],
-          additionalProperties: false,
-          properties: {
-            volumeGroup: { type: 'string', pattern: '^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$' },
-            devices: { type: 'array', minItems: 1, items: { type: 'string' } },
-            driver: { enum: ['overlay2', 'devicemapper'] },
-          },
-        },
-      },
+      ...storage,
+      description:
+        'the storage of all nodes; what stands under nodes.<name>.storage is laid over it; docker waits until it is there',
     },
     firstBoot: {
       type: 'object',

@@ -63,6 +63,28 @@ export interface DockerLayout {
   readonly takesNetworkOptions: boolean;
   /** The words of ExecStart without that variable, to be given again with ours; null when there is no unit. */
   readonly execStart: string | null;
+  /** True when ExecStart already has $DOCKER_STORAGE_OPTIONS, which docker-storage-setup writes. */
+  readonly takesStorageOptions: boolean;
+}
+
+export interface IscsiLayout {
+  /** `packaged` where open-iscsi is installed. */
+  readonly installation: Installation;
+  /** The directory of the record database: `/etc/iscsi` on Debian, `/var/lib/iscsi` elsewhere. */
+  readonly database: AbsolutePath;
+  readonly initiatorNameFile: AbsolutePath;
+  /** The services to be ordered after: those of this list that are installed. */
+  readonly units: readonly string[];
+}
+
+export interface StorageLayout {
+  /** docker-storage-setup or container-storage-setup; null where neither is installed. */
+  readonly storageSetup: AbsolutePath | null;
+  /** Its settings and what it writes for docker. */
+  readonly storageSetupSettings: AbsolutePath;
+  readonly storageSetupResult: AbsolutePath;
+  /** Programs that the agent's own driver needs; null for one that is not installed. */
+  readonly programs: Readonly<Record<'lvm' | 'mkfs.xfs' | 'mkfs.ext4' | 'thin_check', AbsolutePath | null>>;
 }
 
 export interface Layout {
@@ -76,4 +98,6 @@ export interface Layout {
   readonly etcd: EtcdLayout;
   readonly flannel: FlannelLayout;
   readonly docker: DockerLayout;
+  readonly iscsi: IscsiLayout;
+  readonly storage: StorageLayout;
 }

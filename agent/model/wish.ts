@@ -4,7 +4,7 @@ import type { Condition } from './condition.ts';
 import type { Account } from './layout.ts';
 import type { AbsolutePath } from './paths.ts';
 
-export type ComponentName = 'etcd' | 'flannel' | 'docker' | 'agent';
+export type ComponentName = 'live' | 'iscsi' | 'storage' | 'etcd' | 'flannel' | 'docker' | 'agent';
 
 interface WishBase {
   readonly component: ComponentName;

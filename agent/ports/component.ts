@@ -3,6 +3,7 @@
 import type { ClusterConfig } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
 import type { Layout } from '../model/layout.ts';
+import type { DataVerdict, LiveRoot } from '../model/live.ts';
 import type { NodeIdentity } from '../model/node-identity.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { ComponentName, ComponentSpec } from '../model/wish.ts';
@@ -16,6 +17,16 @@ export interface NodeContext {
   readonly layout: Layout;
   /** Where this very program lives on the host, for the units that call it. */
   readonly agentProgram: AbsolutePath;
+  readonly live: LiveContext;
+}
+
+/** What a live root means for this node; on an installed host nothing follows from it. */
+export interface LiveContext {
+  readonly root: LiveRoot;
+  /** Whether etcd's data would outlive a reboot. */
+  readonly etcdData: DataVerdict;
+  /** A mount for etcd's data is declared (fstab, a mount unit), though it may not be mounted yet. */
+  readonly etcdMountIsDeclared: boolean;
 }
 
 /** The units every probe may ask about, fetched in one call. */

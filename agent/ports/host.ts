@@ -3,6 +3,8 @@
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Clock } from './clock.ts';
 import type { Files, ReadOnlyFiles } from './files.ts';
+import type { ReadOnlyLive } from './live.ts';
+import type { Disks, Iscsi, Lvm, ReadOnlyDisks, ReadOnlyIscsi, ReadOnlyLvm, StorageSetup } from './storage.ts';
 import type { EndpointHealth, KeyStore, LeaseStore } from './store.ts';
 import type { ReadOnlyUnits, Units } from './units.ts';
 
@@ -85,6 +87,10 @@ export interface ReadOnlyHost {
   readonly programs: Programs;
   readonly engine: Engine;
   readonly etcd: EtcdClient;
+  readonly disks: ReadOnlyDisks;
+  readonly lvm: ReadOnlyLvm;
+  readonly iscsi: ReadOnlyIscsi;
+  readonly live: ReadOnlyLive;
   readonly clock: Clock;
   readonly machine: Machine;
 }
@@ -102,4 +108,8 @@ export interface Host extends ReadOnlyHost {
   readonly units: Units;
   readonly programs: RememberingPrograms;
   readonly kernel: Kernel;
+  readonly disks: Disks;
+  readonly lvm: Lvm;
+  readonly iscsi: Iscsi;
+  readonly storageSetup: StorageSetup;
 }

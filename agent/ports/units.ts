@@ -37,6 +37,8 @@ export interface Units extends ReadOnlyUnits {
   reload(): Promise<void>;
   /** Queue start jobs, never wait for them. */
   queueStart(names: readonly string[]): Promise<void>;
+  /** Queue stop jobs, never wait for them; what does not run is left so. */
+  queueStop(names: readonly string[]): Promise<void>;
   /** Queue restarts of running units, never wait for them; what does not run is left so. */
   queueRestart(names: readonly string[]): Promise<void>;
   /** Have running units read their files again; one that does not run, or cannot reload, is left as it is. */

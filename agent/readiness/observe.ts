@@ -47,7 +47,15 @@ async function probe(
     return [
       {
         type: (
-          { etcd: 'EtcdRunning', flannel: 'FlannelRunning', docker: 'DockerRunning', agent: 'Configured' } as const
+          {
+            iscsi: 'IscsiSession',
+            storage: 'StorageAttached',
+            live: 'LiveOverlay',
+            etcd: 'EtcdRunning',
+            flannel: 'FlannelRunning',
+            docker: 'DockerRunning',
+            agent: 'Configured',
+          } as const
         )[component.name],
         status: 'Unknown',
         reason: 'ProbeFailed',

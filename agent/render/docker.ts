@@ -3,6 +3,7 @@
 import type { AddressPool } from '../model/cluster-config.ts';
 import type { DockerLayout } from '../model/layout.ts';
 import { type AbsolutePath, dockerOptionsFile } from '../model/paths.ts';
+import { dockerDirectory } from '../model/storage.ts';
 import { renderSections, type UnitLine, unlimitedStarts } from './drop-in.ts';
 import { renderEnvFile } from './env-file.ts';
 import type { FlannelLease } from './flannel.ts';
@@ -11,9 +12,9 @@ import { header } from './marker.ts';
 /** The variable of Atomic hosts' docker unit; other units get ExecStart again with a variable of ours at its end. */
 const packagedVariable = 'DOCKER_NETWORK_OPTIONS';
 const ownVariable = 'DIYC_DOCKER_NETWORK_OPTIONS';
-
-/** Exists only while declared storage is there; docker is not started without it. */
-export const storageReadyFile: AbsolutePath = '/run/diyc-agent/storage-ready';
+/** The same for storage; docker-storage-setup writes the packaged one into a file that the unit reads before ours. */
+const packagedStorageVariable = 'DOCKER_STORAGE_OPTIONS';
+const ownStorageVariable = 'DIYC_DOCKER_STORAGE_OPTIONS';
 
 /**
  * The drop-in of docker.service.
@@ -23,9 +24,10 @@ export const storageReadyFile: AbsolutePath = '/run/diyc-agent/storage-ready';
  * an overlay; the per-network options against that do not exist for docker0, so the variable switches them off (older
  * engines do not know it and ignore it).
  *
- * @param holdForStorage docker waits for declared storage instead of starting on the root disk
+ * @param onStorage docker's directory is on declared storage: docker does not start without its mount, and never falls
+ * back to the root disk
  */
-export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, holdForStorage: boolean): string {
+export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, onStorage: boolean): string {
   const service: UnitLine[] = [
     unlimitedStarts.service,
     ['UnsetEnvironment', 'BUN_OPTIONS BUN_BE_BUN'],
@@ -33,9 +35,13 @@ export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, ho
     ['EnvironmentFile', `-${dockerOptionsFile}`],
     ['ExecStartPre', `${agent} join bridge`],
   ];
-  if (!layout.takesNetworkOptions && layout.execStart !== null) {
+  const variables = [
+    ...(layout.takesNetworkOptions ? [] : [ownVariable]),
+    ...(onStorage && !layout.takesStorageOptions ? [ownStorageVariable] : []),
+  ];
+  if (variables.length > 0 && layout.execStart !== null) {
     // A non-oneshot service has one ExecStart: the list is reset first, or the unit does not load.
-    service.push(['ExecStart', null], ['ExecStart', `${layout.execStart} $${ownVariable}`]);
+    service.push(['ExecStart', null], ['ExecStart', `${layout.execStart} ${variables.map((v) => `$${v}`).join(' ')}`]);
   }
   service.push(['ExecStartPost', `-${agent} join forward`], ['RestartSec', '5'], ['TimeoutStartSec', '0']);
   return renderSections(header('docker uses the subnet that flannel leased'), [
@@ -44,8 +50,8 @@ export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, ho
       [
         ['Wants', 'flanneld.service'],
         ['After', 'flanneld.service'],
+        ...(onStorage ? [['RequiresMountsFor', dockerDirectory] as const] : []),
         unlimitedStarts.unit,
-        ...(holdForStorage ? [['ConditionPathExists', storageReadyFile] as const] : []),
       ],
     ],
     ['Service', service],
@@ -56,8 +62,13 @@ export function renderDockerDropIn(layout: DockerLayout, agent: AbsolutePath, ho
  * The environment file with docker's network options, made new at each start of docker.
  *
  * @param pools networks for user-defined networks; empty where this engine has no such option (below 18.06)
+ * @param storage how docker is to use declared storage; null where none is declared
  */
-export function renderDockerOptions(lease: FlannelLease, pools: readonly AddressPool[]): string {
+export function renderDockerOptions(
+  lease: FlannelLease,
+  pools: readonly AddressPool[],
+  storage: readonly string[] | null,
+): string {
   const options = [
     `--bip=${lease.subnet}`,
     `--mtu=${lease.mtu}`,
@@ -68,5 +79,11 @@ export function renderDockerOptions(lease: FlannelLease, pools: readonly Address
   return renderEnvFile(header("from flannel's lease, at each start of docker"), [
     [packagedVariable, options],
     [ownVariable, options],
+    ...(storage === null
+      ? []
+      : ([
+          [packagedStorageVariable, storage.join(' ')],
+          [ownStorageVariable, storage.join(' ')],
+        ] as const)),
   ]);
 }

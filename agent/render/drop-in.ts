@@ -1,7 +1,7 @@
 // systemd drop-ins as ordered sections of assignments.
 
 export type UnitSection = readonly [
-  name: 'Unit' | 'Service' | 'Install' | 'Match' | 'Link',
+  name: 'Unit' | 'Service' | 'Mount' | 'Install' | 'Match' | 'Link',
   lines: readonly UnitLine[],
 ];
 /** `null` as value is the empty assignment that resets a list before it is set again. */

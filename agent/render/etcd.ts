@@ -50,8 +50,12 @@ export function renderEtcdEnvironment(config: ClusterConfig, node: NodeIdentity,
  * `on-failure`, not `always`: a member removed from its cluster ends with exit 0 and is meant to stay down.
  *
  * @param environmentFile named where the installed unit reads none: etcd would start as a cluster of its own
+ * @param mountedData on a live root: the data directory, whose disk has to be mounted before etcd starts
  */
-export function renderEtcdDropIn(environmentFile: AbsolutePath | null = null): string {
+export function renderEtcdDropIn(
+  environmentFile: AbsolutePath | null = null,
+  mountedData: AbsolutePath | null = null,
+): string {
   return renderSections(header('etcd waits for its peers as long as it takes'), [
     [
       'Unit',
@@ -59,6 +63,7 @@ export function renderEtcdDropIn(environmentFile: AbsolutePath | null = null): s
         // Debian's unit wants the target but is not ordered after it.
         ['Wants', 'network-online.target'],
         ['After', 'network-online.target'],
+        ...(mountedData === null ? [] : [['RequiresMountsFor', mountedData] as const]),
         unlimitedStarts.unit,
       ],
     ],

@@ -99,6 +99,16 @@ export function lineOf(event: AgentEvent): Line {
         message: `${event.key} is ${event.found} and the cluster file asks for ${event.wanted}; it is left as it is`,
         fields: { key: event.key },
       };
+    case 'brake.applied':
+      return {
+        level: 'warn',
+        message: `downloads of images are stopped, containers go on: ${event.why}; ${event.release} lets them go on`,
+        fields: {},
+      };
+    case 'brake.released':
+      return { level: 'info', message: `downloads of images go on: ${event.why}`, fields: {} };
+    case 'storage.attached':
+      return { level: 'info', message: `storage is attached: ${event.message}`, fields: {} };
     case 'run.unchanged':
       return {
         level: 'debug',

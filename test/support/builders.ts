@@ -4,7 +4,7 @@ import type { ClusterConfig } from '../../agent/model/cluster-config.ts';
 import type { InstalledUnit, Layout } from '../../agent/model/layout.ts';
 import type { NodeIdentity } from '../../agent/model/node-identity.ts';
 import { type AbsolutePath, agentBinary } from '../../agent/model/paths.ts';
-import type { NodeContext } from '../../agent/ports/component.ts';
+import type { LiveContext, NodeContext } from '../../agent/ports/component.ts';
 import type { UnitState } from '../../agent/ports/units.ts';
 
 /** What may be left out keeps the healthy value; objects are merged one level deep, lists are replaced. */
@@ -19,9 +19,9 @@ export function clusterConfig(overrides: ClusterOverrides = {}): ClusterConfig {
   const healthy: ClusterConfig = {
     cluster: 'diy-cluster',
     nodes: [
-      { name: 'a1', address: '192.168.99.51', metadata: { region: 'eu-central-1', az: 'a' } },
-      { name: 'a2', address: '192.168.99.52', metadata: {} },
-      { name: 'a3', address: '192.168.99.53', metadata: {} },
+      { name: 'a1', address: '192.168.99.51', metadata: { region: 'eu-central-1', az: 'a' }, storage: null },
+      { name: 'a2', address: '192.168.99.52', metadata: {}, storage: null },
+      { name: 'a3', address: '192.168.99.53', metadata: {}, storage: null },
     ],
     etcd: { members: ['a1', 'a2', 'a3'], peerPort: 2380, clientPort: 2379 },
     flannel: {
@@ -32,7 +32,6 @@ export function clusterConfig(overrides: ClusterOverrides = {}): ClusterConfig {
       etcdApi: 'auto',
     },
     docker: { group: { name: 'docker', members: ['fedora'] }, addressPools: null },
-    declaresStorage: false,
     firstBoot: { reboot: 'never' },
   };
   return {
@@ -125,6 +124,24 @@ export function layout(overrides: LayoutOverrides = {}): Layout {
       },
       takesNetworkOptions: true,
       execStart: '/usr/bin/dockerd $OPTIONS',
+      takesStorageOptions: false,
+    },
+    iscsi: {
+      installation: 'packaged',
+      database: '/var/lib/iscsi',
+      initiatorNameFile: '/etc/iscsi/initiatorname.iscsi',
+      units: ['iscsid.socket', 'iscsid.service', 'iscsi.service'],
+    },
+    storage: {
+      storageSetup: null,
+      storageSetupSettings: '/etc/sysconfig/docker-storage-setup',
+      storageSetupResult: '/etc/sysconfig/docker-storage',
+      programs: {
+        lvm: '/usr/sbin/lvm',
+        'mkfs.xfs': '/usr/sbin/mkfs.xfs',
+        'mkfs.ext4': '/usr/sbin/mkfs.ext4',
+        thin_check: '/usr/sbin/thin_check',
+      },
     },
   };
   return {
@@ -145,7 +162,15 @@ export interface ContextOverrides {
   readonly node?: Partial<NodeIdentity>;
   readonly layout?: LayoutOverrides;
   readonly agentProgram?: AbsolutePath;
+  readonly live?: Partial<LiveContext>;
 }
+
+/** A host that was installed, with everything on its disk. */
+const installed: LiveContext = {
+  root: { isLive: false, evidence: [], overlay: null, rootDevice: '8:1' },
+  etcdData: { verdict: 'persistent', reason: 'it is on a disk', mountPoint: '/', source: '/dev/sda1' },
+  etcdMountIsDeclared: false,
+};
 
 /** Everything a component decides from, for node a1. */
 export function nodeContext(overrides: ContextOverrides = {}): NodeContext {
@@ -154,6 +179,7 @@ export function nodeContext(overrides: ContextOverrides = {}): NodeContext {
     node: nodeIdentity(overrides.node),
     layout: layout(overrides.layout),
     agentProgram: overrides.agentProgram ?? agentBinary,
+    live: { ...installed, ...overrides.live },
   };
 }
 

@@ -2,11 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { AgentError } from '../../agent/model/errors.ts';
-import { agentBinary } from '../../agent/model/paths.ts';
+import { type AbsolutePath, agentBinary } from '../../agent/model/paths.ts';
 import type { DeviceState, Engine, EngineFacts, Host, HostAddress, Machine, Network } from '../../agent/ports/host.ts';
 import { type EffectLog, effectLog } from './effect-log.ts';
+import { type FakeDisk, type FakeDisks, fakeDisks } from './fake-disks.ts';
 import { type FakeEtcd, fakeEtcd } from './fake-etcd.ts';
 import { type FakeFiles, type FakeTree, fakeFiles } from './fake-files.ts';
+import { type FakeIscsi, type FakeTarget, fakeIscsi } from './fake-iscsi.ts';
+import { type FakeLive, type FakeLiveOptions, fakeLive } from './fake-live.ts';
+import { type FakeLvm, fakeLvm } from './fake-lvm.ts';
 import { type FakeUnit, type FakeUnits, fakeUnits } from './fake-units.ts';
 import { type VirtualClock, virtualClock } from './virtual-clock.ts';
 
@@ -32,6 +36,13 @@ export interface FakeHostOptions {
   readonly missingModules?: readonly string[];
   /** Firewall chains besides the built-in ones, `filter DOCKER-USER`. */
   readonly chains?: readonly string[];
+  /** Disks at the start, by a name of /dev/disk. */
+  readonly disks?: Readonly<Record<AbsolutePath, FakeDisk>>;
+  /** iSCSI targets that this host can reach. */
+  readonly targets?: readonly FakeTarget<FakeDisk>[];
+  readonly live?: FakeLiveOptions;
+  /** What docker-storage-setup does; default: nobody scripted it. */
+  readonly storageSetup?: (host: FakeHost) => Promise<string>;
   readonly machine?: Partial<Pick<Machine, 'isLive' | 'isRoot' | 'program'>> & {
     readonly bootId?: string;
     readonly hardwareId?: string | null;
@@ -44,6 +55,10 @@ export interface FakeHost extends Host {
   readonly units: FakeUnits;
   readonly clock: VirtualClock;
   readonly log: EffectLog;
+  readonly disks: FakeDisks;
+  readonly lvm: FakeLvm;
+  readonly iscsi: FakeIscsi<FakeDisk>;
+  readonly live: FakeLive;
   /** What was done, one line per effect. */
   readonly effects: readonly string[];
   /** Rules by chain, head first: `filter DOCKER-USER` → `-i flannel.1 -j ACCEPT`. */
@@ -166,7 +181,17 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     },
   };
 
-  return {
+  const disks = fakeDisks({ clock, log });
+  for (const [path, disk] of Object.entries(options.disks ?? {})) disks.plug(path as AbsolutePath, disk);
+  const iscsi = fakeIscsi<FakeDisk>({
+    files,
+    log,
+    targets: options.targets ?? [],
+    plug: disks.plug,
+    unplug: disks.unplug,
+  });
+
+  const host: FakeHost = {
     files,
     units,
     clock,
@@ -226,6 +251,16 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
         return true;
       },
     },
+    disks,
+    lvm: fakeLvm({ disks, log }),
+    iscsi,
+    live: fakeLive(options.live),
+    storageSetup: {
+      async run() {
+        if (options.storageSetup === undefined) throw new Error('fake host: nobody scripted docker-storage-setup');
+        return await options.storageSetup(host);
+      },
+    },
     get effects() {
       return log.lines;
     },
@@ -252,9 +287,13 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       modules.clear();
       rules.clear();
       plugIn();
+      // Local disks are there again; LUNs come with the login.
+      disks.boot(true);
+      iscsi.boot();
       units.boot();
     },
   };
+  return host;
 }
 
 function networkOf(address: string, prefixLength: number): string {

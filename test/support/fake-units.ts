@@ -144,7 +144,7 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
   }
 
   /** As systemctl does it: what is there is done, and then what is not is complained about. */
-  function queue(verb: 'start' | 'restart', names: readonly string[], act: (name: string) => void): void {
+  function queue(verb: 'start' | 'stop' | 'restart', names: readonly string[], act: (name: string) => void): void {
     log.assertAlive();
     assertNotRebooting(names);
     const loadOf = (name: string): string => entries.get(name)?.state.load ?? 'not-found';
@@ -189,6 +189,9 @@ export function fakeUnits({ units = {}, files, clock, log }: FakeUnitsOptions): 
     },
     async queueStart(names) {
       queue('start', names, start);
+    },
+    async queueStop(names) {
+      queue('stop', names, (name) => change(name, { active: 'inactive', sub: 'dead', jobQueued: false }));
     },
     async queueRestart(names) {
       queue('restart', names, (name) => {

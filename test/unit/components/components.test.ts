@@ -15,10 +15,24 @@ import { type ContextOverrides, nodeContext, unitState } from '../../support/bui
 import { fakeEtcd } from '../../support/fake-etcd.ts';
 import type { FakeTree } from '../../support/fake-files.ts';
 import { fakeHost } from '../../support/fake-host.ts';
+import { onLun } from '../../support/storage-builders.ts';
 import { virtualClock } from '../../support/virtual-clock.ts';
 
 const subnetFile = '/run/flannel/subnet.env';
 const lease = { [subnetFile]: 'FLANNEL_NETWORK=172.18.0.0/16\nFLANNEL_SUBNET=172.18.34.1/24\nFLANNEL_MTU=1450\n' };
+
+/** A node that has whatever a node can have: storage on a LUN, a live root. */
+const withEverything: ContextOverrides = {
+  config: { nodes: [{ name: 'a1', address: '192.168.99.51', metadata: {}, storage: onLun() }] },
+  live: {
+    root: {
+      isLive: true,
+      evidence: ['/run/initramfs/live is there'],
+      overlay: { kind: 'snapshot', isPersistent: false },
+      rootDevice: '253:0',
+    },
+  },
+};
 
 function wishes(component: Component, overrides: ContextOverrides = {}): readonly Wish[] {
   return component.desire(nodeContext(overrides))?.wishes ?? [];
@@ -61,11 +75,12 @@ async function probe(component: Component, how: Probe = {}): Promise<Map<Conditi
 
 describe('every component', () => {
   test('has its unit among those that are asked about', () => {
-    const asked = components.flatMap((c) => units(wishes(c)));
-    expect(asked).toEqual([...probedUnits]);
+    const wanted = components.flatMap((c) => units(wishes(c, withEverything)));
+    expect(wanted).toContain('diyc-agent-storage.service');
+    expect(wanted.filter((unit) => unit.endsWith('.service') && !probedUnits.includes(unit))).toEqual([]);
   });
   test('wants each path once, and gives a reason for every wish', () => {
-    const all = components.flatMap((c) => wishes(c));
+    const all = components.flatMap((c) => wishes(c, withEverything));
     const list = paths(all);
     expect(list.length).toBe(new Set(list).size);
     expect(all.filter((w) => w.why.trim() === '')).toEqual([]);
@@ -75,7 +90,7 @@ describe('every component', () => {
     const nothing: ContextOverrides = {
       layout: { etcd: absent, flannel: absent, docker: { installation: 'absent', unit: null } },
     };
-    for (const component of components) {
+    for (const component of [etcd, flannel, docker]) {
       const spec = component.desire(nodeContext(nothing));
       expect(units(spec?.wishes ?? [])).toEqual([]);
       expect(spec?.waitingFor.map((c) => [c.reason, c.severity, c.hint !== undefined])).toEqual([
@@ -259,11 +274,21 @@ describe('docker', () => {
       { type: 'DockerRunning', message: 'waiting for flannel', severity: 'waiting' },
     ]);
   });
-  test('is held, not started and not lost, while declared storage cannot be attached', async () => {
-    const context = { config: { declaresStorage: true } };
-    expect(units(wishes(docker, context))).toEqual([]);
-    expect(docker.desire(nodeContext(context))?.waitingFor.map((c) => c.reason)).toEqual(['NotSupported']);
-    expect([...(await probe(docker, { context })).keys()]).toEqual(['DockerStorage']);
+  test('on declared storage is held until that is attached, and has to run on it', async () => {
+    const context = { config: { nodes: [{ name: 'a1', address: '192.168.99.51', metadata: {}, storage: onLun() }] } };
+    expect(units(wishes(docker, context))).toEqual(['docker.service']);
+    const stopped = { units: [unitState('docker.service', { active: 'inactive', sub: 'dead' })] };
+    expect((await probe(docker, { context, ...stopped })).get('DockerRunning')).toMatchObject({
+      reason: 'Held',
+      severity: 'waiting',
+    });
+    const root = '29 1 8:1 / / rw - ext4 /dev/sda1 rw\n';
+    const mounted = '60 29 253:1 / /var/lib/docker rw - xfs /dev/mapper/docker--images-docker--root rw\n';
+    const on = async (mountinfo: string): Promise<string | undefined> =>
+      (await probe(docker, { context, files: { ...lease, '/proc/self/mountinfo': mountinfo } })).get('DockerStorage')
+        ?.reason;
+    expect(await on(`${root}${mounted}`)).toBe('OnDeclaredStorage');
+    expect(await on(root)).toBe('NotOnDeclaredStorage');
   });
 });
 

@@ -156,6 +156,14 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       Array.from({ length: 3 }, () => 'error 5:34 pool-overlap docker.addressPools[0].base'),
     ],
     [
+      "refuses an overlap with an iSCSI target's address",
+      {
+        ...pools('{ base: 10.34.0.0/16, size: 24 }'),
+        storage: 'storage: { iscsi: { portal: 10.34.102.54, target: iqn.2009-02.com.example:part } }',
+      },
+      ['error 5:34 pool-overlap docker.addressPools[0].base'],
+    ],
+    [
       'refuses an overlap with one another',
       pools('{ base: 10.2.0.0/16, size: 24 }, { base: 10.2.4.0/24, size: 26 }'),
       ['error 5:67 pool-overlap docker.addressPools[1].base'],
@@ -177,7 +185,6 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     ],
   ],
   'parts not acted on': [
-    ['warns of storage', { storage: 'storage: {}' }, ['warning 5:1 not-acted-on storage']],
     ['warns of upgrade', { upgrade: 'upgrade: { slots: 1 }' }, ['warning 5:1 not-acted-on upgrade']],
   ],
 };

@@ -27,7 +27,7 @@ describe('the text of diagnostics', () => {
 
   test('a line that holds a secret is not quoted, whatever the finding is about', () => {
     const storage =
-      'storage: { iscsi: { portal: x, target: iqn.x, chapp: 1, chap: { username: u, password: hunter2 } } }';
+      'storage: { iscsi: { portal: 10.0.0.9, target: iqn.x, chapp: 1, chap: { username: u, password: hunter2 } } }';
     for (const text of [clusterText({ storage }), `${clusterText()}psk:\n\thunter2`]) {
       const { diagnostics, documents } = resolveText(text);
       expect(diagnosticsText(diagnostics, documents)).not.toContain('hunter2');

@@ -74,6 +74,10 @@ const fragments = [
     'members: ',
     'backend: ',
     'type: udp',
+    'storage: ',
+    'iscsi:1',
+    'portals: ',
+    'initiatorName: ',
     '10.0.0.0/8',
     '/',
     '.',
@@ -108,7 +112,7 @@ function expectSound(resolution: ReturnType<typeof resolveText>): void {
 const patience = 60_000;
 
 describe('damaged texts', () => {
-  for (const name of ['design.yaml', 'three-nodes.yaml', 'ten-faults.yaml']) {
+  for (const name of ['design.yaml', 'three-nodes.yaml', 'ten-faults.yaml', 'storage.yaml']) {
     test(
       `of ${name} give located findings or a whole configuration`,
       () => {

@@ -2,14 +2,41 @@
 
 import { describe, expect, test } from 'bun:test';
 import { resolveCluster } from '../../../agent/config/resolve.ts';
+import type { StorageConfig } from '../../../agent/model/storage.ts';
 import { clusterConfig } from '../../support/builders.ts';
 import { clusterText, fixture, resolveText, summaries } from './resolved-text.ts';
 
+/** What the example declares for one of its nodes. */
+function storageOnIscsi(node: string): StorageConfig {
+  return {
+    iscsi: {
+      portals: ['10.34.102.54:3260'],
+      target: 'iqn.2009-02.com.example:part',
+      initiatorName: `iqn.2009-02.com.example:diy-cluster:${node}`,
+      discovery: 'sendtargets',
+      chap: { username: 'node', passwordFile: '/etc/diyc-agent/chap' },
+      mutualChap: null,
+      replacementTimeoutSecs: 86400,
+    },
+    docker: {
+      volumeGroup: 'docker-images',
+      devices: [{ kind: 'iscsi', lun: 0 }],
+      driver: 'overlay2',
+      filesystem: 'xfs',
+      wipe: [],
+    },
+  };
+}
+
 describe('the published examples', () => {
-  test('the example of the design resolves, warning of what this version does not act on', () => {
+  test('the example of the design resolves, warning of the LUN that its nodes share and of what is not acted on', () => {
     const resolution = resolveText(fixture('design.yaml'));
-    expect(summaries(resolution)).toEqual(['warning 17:1 not-acted-on storage', 'warning 24:1 not-acted-on upgrade']);
-    expect(resolution.config).toEqual(clusterConfig({ declaresStorage: true }));
+    expect(summaries(resolution)).toEqual([
+      'warning 22:52 lun-shared storage.docker.devices[0]',
+      'warning 24:1 not-acted-on upgrade',
+    ]);
+    const nodes = clusterConfig().nodes.map((node) => ({ ...node, storage: storageOnIscsi(node.name) }));
+    expect(resolution.config).toEqual(clusterConfig({ nodes }));
   });
 
   test('the three machines of the 2015 post resolve without a word', () => {
@@ -25,7 +52,12 @@ describe('defaults', () => {
     const { config } = resolveText(clusterText());
     expect(config).toEqual(
       clusterConfig({
-        nodes: ['a1', 'a2', 'a3'].map((name, i) => ({ name, address: `192.168.99.5${i + 1}`, metadata: {} })),
+        nodes: ['a1', 'a2', 'a3'].map((name, i) => ({
+          name,
+          address: `192.168.99.5${i + 1}`,
+          metadata: {},
+          storage: null,
+        })),
         docker: { group: { name: 'docker', members: [] } },
       }),
     );

@@ -302,7 +302,18 @@ describe('secrets', () => {
   const texts: readonly (readonly [claim: string, sections: Sections])[] = [
     [
       'a chap password',
-      { storage: 'storage: { iscsi: { portal: x, target: iqn.x, chap: { username: u, password: hunter2 } } }' },
+      {
+        storage:
+          'storage: { iscsi: { portal: 10.0.0.9, target: iqn.2009-02.com.example:part, chap: { username: u, password: hunter2 } } }',
+      },
+    ],
+    [
+      'the password of a target, for one node',
+      {
+        ...node('{ address: 10.0.0.1, storage: { iscsi: { chap: { mutual: { username: t, secret: hunter2 } } } } }'),
+        storage:
+          'storage: { iscsi: { portal: 10.0.0.9, target: iqn.2009-02.com.example:part, chap: { username: u, passwordFile: /a, mutual: { passwordFile: /b } } } }',
+      },
     ],
     ["wireguard's psk", flannel('backend: { type: wireguard, psk: hunter2 }')],
     ["wireguard's psk as flannel spells it", flannel('backend: { type: wireguard, PSK: hunter2 }')],
@@ -325,7 +336,7 @@ describe('secrets', () => {
     ['pasted where a path is wanted', flannel('backend: { type: wireguard, pskFile: hunter2 }')],
     [
       'given in place of the chap mapping',
-      { storage: 'storage: { iscsi: { portal: x, target: iqn.x, chap: hunter2 } }' },
+      { storage: 'storage: { iscsi: { portal: 10.0.0.9, target: iqn.2009-02.com.example:part, chap: hunter2 } }' },
     ],
     ['within a proxy address', { etcd: 'etcd: { bootstrap: "http://u:hunter2@proxy" }' }],
   ];

@@ -163,7 +163,13 @@ test('an empty tree is laid out as seed A, with nothing installed', async () => 
     '/etc/etcd/etcd.conf',
     '/etc/sysconfig/flanneld',
   ]);
-  expect(layout.docker).toEqual({ installation: 'absent', unit: null, takesNetworkOptions: false, execStart: null });
+  expect(layout.docker).toEqual({
+    installation: 'absent',
+    unit: null,
+    takesNetworkOptions: false,
+    takesStorageOptions: false,
+    execStart: null,
+  });
 });
 
 test('a packaged unit that names no environment file says so', async () => {

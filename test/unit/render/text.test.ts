@@ -22,8 +22,10 @@ import {
 import { bindBackend } from '../../../agent/render/flannel-backends/registry.ts';
 import { header } from '../../../agent/render/marker.ts';
 import { renderEtcdUnit, renderFlannelUnit } from '../../../agent/render/own-units.ts';
+import { renderDockerMount, renderIscsiDropIn } from '../../../agent/render/storage-mount.ts';
 import { renderTable } from '../../../agent/render/table.ts';
 import { clusterConfig, layout, nodeIdentity } from '../../support/builders.ts';
+import { declared } from '../../support/storage-builders.ts';
 
 const agent = '/usr/bin/diyc-agent';
 const service = (text: string, key: string): string[] => settingValues(parseUnitFile(text), 'Service', key);
@@ -83,7 +85,9 @@ describe('drop-ins', () => {
       renderFlannelUnit('/opt/bin/flanneld', '/etc/default/flanneld'),
       renderEtcdEnvironment(clusterConfig(), nodeIdentity(), false),
       renderFlannelEnvironment(clusterConfig(), nodeIdentity(), layout().flannel),
-      renderDockerOptions({ network: null, subnet: '172.18.34.1/24', mtu: 1450 }, []),
+      renderDockerOptions({ network: null, subnet: '172.18.34.1/24', mtu: 1450 }, [], null),
+      renderDockerMount(declared()),
+      renderIscsiDropIn('iscsid.socket'),
     ];
     for (const text of texts) {
       expect(text).toStartWith(marker);
@@ -276,23 +280,31 @@ describe('docker', () => {
     expect(service(text, 'EnvironmentFile')).toEqual(['-/run/diyc-agent/docker.env']);
     expect(service(text, 'Environment')).toEqual(['DOCKER_INSECURE_NO_IPTABLES_RAW=1']);
   });
-  test('it is held while declared storage is missing', () => {
-    expect(unit(renderDockerDropIn(layout().docker, agent, true), 'ConditionPathExists')).toEqual([
-      '/run/diyc-agent/storage-ready',
-    ]);
-    expect(unit(dropIn(ce), 'ConditionPathExists')).toEqual([]);
+  test('on declared storage it does not start without its mount, and is told its driver', () => {
+    const held = renderDockerDropIn(layout().docker, agent, true);
+    expect(unit(held, 'RequiresMountsFor')).toEqual(['/var/lib/docker']);
+    expect(service(held, 'ExecStart')).toEqual(['/usr/bin/dockerd $OPTIONS $DIYC_DOCKER_STORAGE_OPTIONS']);
+    expect(unit(dropIn(ce), 'RequiresMountsFor')).toEqual([]);
+  });
+  test('of an Atomic host has the variables already, and keeps its own command', () => {
+    const atomic = { ...layout().docker, takesStorageOptions: true };
+    expect(service(renderDockerDropIn(atomic, agent, true), 'ExecStart')).toEqual([]);
   });
   test('the options are those of the lease, for either variable, and nothing masquerades twice', () => {
-    const values = parseEnvFile(
-      renderDockerOptions({ network: null, subnet: '172.18.34.1/24', mtu: 1450 }, [
-        { base: '172.17.0.0/16', size: 16 },
-        { base: '192.168.0.0/20', size: 20 },
-      ]),
-    );
+    const pools = [
+      { base: '172.17.0.0/16', size: 16 },
+      { base: '192.168.0.0/20', size: 20 },
+    ];
+    const lease = { network: null, subnet: '172.18.34.1/24', mtu: 1450 };
+    const values = parseEnvFile(renderDockerOptions(lease, pools, null));
     const expected =
       '--bip=172.18.34.1/24 --mtu=1450 --ip-masq=false' +
       ' --default-address-pool=base=172.17.0.0/16,size=16 --default-address-pool=base=192.168.0.0/20,size=20';
     expect(values).toEqual({ DOCKER_NETWORK_OPTIONS: expected, DIYC_DOCKER_NETWORK_OPTIONS: expected });
+    expect(parseEnvFile(renderDockerOptions(lease, pools, ['--storage-driver=overlay2']))).toMatchObject({
+      DOCKER_STORAGE_OPTIONS: '--storage-driver=overlay2',
+      DIYC_DOCKER_STORAGE_OPTIONS: '--storage-driver=overlay2',
+    });
   });
 });
 

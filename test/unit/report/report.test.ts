@@ -62,6 +62,12 @@ const samples: { readonly [K in AgentEvent['event']]: readonly [Extract<AgentEve
     { event: 'flannel.drift', key: '/k', found: 'F', wanted: 'W' },
     'warn: /k is F and the cluster file asks for W; it is left as it is',
   ],
+  'storage.attached': [{ event: 'storage.attached', message: 'group g' }, 'info: storage is attached: group g'],
+  'brake.applied': [
+    { event: 'brake.applied', why: '90 % used', release: 'systemctl stop x.mount' },
+    'warn: downloads of images are stopped, containers go on: 90 % used; systemctl stop x.mount lets them go on',
+  ],
+  'brake.released': [{ event: 'brake.released', why: '20 % used' }, 'info: downloads of images go on: 20 % used'],
   'run.unchanged': [
     { event: 'run.unchanged', verb: 'boot', node: 'a1' },
     'debug: boot: nothing to do, node a1 is as the cluster file says',

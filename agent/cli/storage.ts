@@ -1,0 +1,73 @@
+// `storage attach` and `storage detach`: what diyc-agent-storage.service runs when it starts and stops.
+
+import { runKey } from '../converge/prepare.ts';
+import { dockerAfterLease } from '../join/lease.ts';
+import { findProgram } from '../layout/programs.ts';
+import { parseDockerVersion } from '../layout/versions.ts';
+import { storageOf } from '../model/cluster-config.ts';
+import { AgentError } from '../model/errors.ts';
+import type { StorageConfig } from '../model/storage.ts';
+import type { Host } from '../ports/host.ts';
+import { attachStorage } from '../storage/attach.ts';
+import { detachStorage } from '../storage/detach.ts';
+import type { Action } from './command.ts';
+import { type Gathered, gather } from './gather.ts';
+import { configFile, parseDuration } from './options.ts';
+import { requireRoot } from './permission.ts';
+
+const dockerUnit = 'docker.service';
+
+/** @throws AgentError `config` where the cluster file declares no storage for this node */
+export function declaredStorage(node: Gathered): StorageConfig {
+  const storage = storageOf(node.config, node.node.name);
+  if (storage !== null) return storage;
+  throw new AgentError('config', `the cluster file declares no storage for ${node.node.name}`, {
+    hint: 'docker uses the root disk; to give it a disk of its own, add storage: to the cluster file',
+  });
+}
+
+/** As dockerd prints it; null when it is not installed or says nothing that is understood. */
+export async function dockerVersionOf(host: Host): Promise<string | null> {
+  const program = await findProgram(host.files, 'dockerd');
+  if (program === null) return null;
+  return parseDockerVersion((await host.programs.versionText('dockerd', program)) ?? '');
+}
+
+/** Attach and prepare, then have docker started where its own start was waiting for this. */
+export const storageAttach: Action = async ({ host, reporter, options: global, version, signal }, options) => {
+  requireRoot(host, global.root, 'storage attach');
+  const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
+  const node = await gather(host, reporter, configFile(global.config));
+  const storage = declaredStorage(node);
+  const result = await attachStorage(host, reporter, {
+    storage,
+    cluster: node.config.cluster,
+    node: node.node.name,
+    layout: node.layout,
+    dockerVersion: storage.docker?.driver === 'devicemapper' ? await dockerVersionOf(host) : null,
+    key: runKey(host, node, version),
+    deadlineMs,
+    signal,
+  });
+  reporter.emit({ event: 'storage.attached', message: result.message });
+  if (storage.docker !== null) await startDocker(host);
+  return 0;
+};
+
+/** A start of docker that failed because the storage came late is never tried again by systemd. */
+async function startDocker(host: Host): Promise<void> {
+  const [docker] = await host.units.states([dockerUnit]);
+  if (docker === undefined) return;
+  const decision = dockerAfterLease(docker);
+  if (decision === 'reset and start') await host.units.resetFailed([dockerUnit]);
+  if (decision !== 'leave') await host.units.queueStart([dockerUnit]);
+}
+
+/** Give the storage back, unless something still uses it. */
+export const storageDetach: Action = async ({ host, reporter, options: global }) => {
+  requireRoot(host, global.root, 'storage detach');
+  const node = await gather(host, reporter, configFile(global.config));
+  const storage = declaredStorage(node);
+  await detachStorage(host, reporter, { storage, cluster: node.config.cluster, node: node.node.name });
+  return 0;
+};

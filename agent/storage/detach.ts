@@ -1,0 +1,74 @@
+// The way back, in the order that loses nothing: docker has stopped, its directory is unmounted, then the group, then the session.
+
+import { execute } from '../converge/executors.ts';
+import { AgentError } from '../model/errors.ts';
+import { covering, parseMountInfo } from '../model/mount-table.ts';
+import type { Step } from '../model/step.ts';
+import { dockerDirectory, ownerOf, type StorageConfig } from '../model/storage.ts';
+import type { Host } from '../ports/host.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { ownSession } from './session.ts';
+
+export interface DetachRequest {
+  readonly storage: StorageConfig;
+  readonly cluster: string;
+  readonly node: string;
+}
+
+const dockerUnit = 'docker.service';
+
+/**
+ * Deactivate the group and log out. At shutdown systemd has stopped docker and unmounted its directory before; by hand
+ * this refuses while either is left, because a session that goes away under a file system loses what was written.
+ *
+ * @throws AgentError `tempfail` while docker runs or its directory is mounted; `oserr` when something cannot be found out
+ */
+export async function detachStorage(host: Host, reporter: Reporter, request: DetachRequest): Promise<void> {
+  const { iscsi, docker } = request.storage;
+  const act = async (step: Step): Promise<void> => {
+    const beganMs = host.clock.monotonicMs();
+    await execute(host, step);
+    reporter.emit({ event: 'step.finished', step, durationMs: host.clock.monotonicMs() - beganMs });
+  };
+  if (docker !== null) {
+    await refuseWhileInUse(host);
+    const { volumeGroups, logicalVolumes } = await host.lvm.state();
+    const group = volumeGroups.find((g) => g.name === docker.volumeGroup);
+    const owner = group === undefined ? null : ownerOf(group);
+    const isOwn = owner?.node === request.node && owner.cluster === request.cluster;
+    if (group !== undefined && isOwn && logicalVolumes.some((v) => v.volumeGroupUuid === group.uuid && v.isActive))
+      await act({
+        kind: 'deactivateVolumeGroup',
+        component: 'storage',
+        why: 'nothing uses it any more',
+        name: group.name,
+      });
+  }
+  if (iscsi === null) return;
+  const session = ownSession(await host.iscsi.sessions(), iscsi);
+  if (session === null) return;
+  const { portal, target } = session;
+  await act({ kind: 'logoutIscsi', component: 'iscsi', why: 'nothing uses its LUNs any more', portal, target });
+}
+
+async function refuseWhileInUse(host: Host): Promise<void> {
+  const [[docker], mounts] = await Promise.all([
+    host.units.states([dockerUnit]),
+    host.files.readText('/proc/self/mountinfo'),
+  ]);
+  if (mounts === null || docker === undefined) {
+    throw new AgentError('oserr', 'the storage stays attached: whether docker still uses it could not be found out', {
+      hint: 'see that /proc is mounted and systemctl status docker answers',
+    });
+  }
+  const isMounted = covering(parseMountInfo(mounts), dockerDirectory)?.mountPoint === dockerDirectory;
+  const isRunning = docker.active === 'active' || docker.active === 'deactivating';
+  if (!isMounted && !isRunning) return;
+  throw new AgentError(
+    'tempfail',
+    `the storage stays attached: ${isRunning ? 'docker is running on it' : `${dockerDirectory} is still mounted`}`,
+    {
+      hint: `systemctl stop docker.socket docker${isMounted ? ' var-lib-docker.mount' : ''}, then diyc-agent storage detach`,
+    },
+  );
+}
