@@ -15,13 +15,13 @@ async function namespaces(): Promise<string[]> {
     .filter((name) => name !== '');
 }
 
-export async function switchUp(names: LabNames): Promise<void> {
+export async function switchUp(names: LabNames, watcher = WATCHER): Promise<void> {
   const ns = names.switchNetns;
   if ((await namespaces()).includes(ns)) return;
   await run(['ip', 'netns', 'add', ns]);
   await run(['ip', '-n', ns, 'link', 'set', 'lo', 'up']);
   await run(['ip', '-n', ns, 'link', 'add', 'br0', 'type', 'bridge']);
-  await run(['ip', '-n', ns, 'addr', 'add', `${WATCHER}/24`, 'dev', 'br0']);
+  await run(['ip', '-n', ns, 'addr', 'add', `${watcher}/24`, 'dev', 'br0']);
   await run(['ip', '-n', ns, 'link', 'set', 'br0', 'up']);
 }
 

@@ -10,7 +10,8 @@ export interface Payload {
   readonly tree: string | undefined;
   readonly agent: string;
   readonly unitsDir: string;
-  readonly flanneld: string;
+  /** Undefined: hosts without an overlay network. */
+  readonly flanneld: string | undefined;
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -70,8 +71,10 @@ export async function installPayload(payload: Payload, base: string, image: stri
   try {
     if (payload.tree === undefined) await copyAgentAndUnits(payload, root);
     else await unpack(payload.tree, root);
-    await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
-    await chmod(join(root, 'usr/bin/flanneld'), 0o755);
+    if (payload.flanneld !== undefined) {
+      await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
+      await chmod(join(root, 'usr/bin/flanneld'), 0o755);
+    }
     await mkdir(join(root, IMAGE_TAR, '..'), { recursive: true });
     await copyFile(await busyboxTar(), join(root, IMAGE_TAR));
     const units = (await readdir(join(root, 'usr/lib/systemd/system'))).filter((name) =>

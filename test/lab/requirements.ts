@@ -25,6 +25,28 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ['tar', 'tar'],
 ]);
 
+/** What the lab of virtual machines (vm/) needs besides. */
+const MACHINE_PROGRAMS: ReadonlyMap<string, string> = new Map([
+  ['qemu-system-x86_64', 'qemu-system-x86'],
+  ['qemu-img', 'qemu-utils'],
+  ['tgtd', 'tgt'],
+  ['dnsmasq', 'dnsmasq-base'],
+  ['mke2fs', 'e2fsprogs'],
+  ['depmod', 'kmod'],
+  ['cpio', 'cpio'],
+  ['lz4', 'lz4'],
+  ['xz', 'xz-utils'],
+  ['zstd', 'zstd'],
+  ['curl', 'curl'],
+]);
+
+/** `hosts`: containers with systemd; `machines`: those with a kernel of their own. */
+type LabKind = 'hosts' | 'machines';
+
+function programs(kind: LabKind): ReadonlyMap<string, string> {
+  return kind === 'hosts' ? PROGRAMS : new Map([...PROGRAMS, ...MACHINE_PROGRAMS]);
+}
+
 /** flanneld is built from its module, its udp backend with a C compiler; not needed when FLANNELD names a binary. */
 const GO_PACKAGE = 'golang-go';
 const C_PACKAGES = ['gcc', 'libc6-dev'] as const;
@@ -41,7 +63,7 @@ async function succeeds(argv: readonly string[]): Promise<{ ok: boolean; seen: s
   return { ok: outcome.code === 0, seen: outcome.stderr.trim() };
 }
 
-async function kernelFindings(): Promise<Finding[]> {
+async function kernelFindings(kind: LabKind): Promise<Finding[]> {
   const kernel = 'a kernel with this built in or its module loaded; containers without privileges do not have it';
   const found: Finding[] = [];
   const trials: readonly (readonly [string, string])[] = [
@@ -58,6 +80,7 @@ async function kernelFindings(): Promise<Finding[]> {
       'bridge netfilter (flanneld from 0.26 refuses to start without it)',
       'ip link set lo up; test -e /proc/sys/net/bridge/bridge-nf-call-iptables',
     ],
+    ...(kind === 'machines' ? ([['tap devices', 'ip tuntap add t0 mode tap']] as const) : []),
   ];
   for (const [what, script] of trials) {
     // a shell, because the trial has to run after unshare and leave nothing behind
@@ -78,7 +101,7 @@ async function kernelFindings(): Promise<Finding[]> {
   return found;
 }
 
-export async function check(): Promise<Finding[]> {
+export async function check(kind: LabKind = 'hosts'): Promise<Finding[]> {
   const found: Finding[] = [];
   found.push(finding('Linux', process.platform === 'linux', process.platform, 'run the lab on Linux'));
   const root = process.getuid?.() === 0;
@@ -92,7 +115,7 @@ export async function check(): Promise<Finding[]> {
       'run the lab on Debian, or in a privileged Debian container',
     ),
   );
-  for (const [program, pkg] of PROGRAMS) {
+  for (const [program, pkg] of programs(kind)) {
     found.push(finding(`the program ${program}`, await hasProgram(program), 'not on PATH', `apt-get install ${pkg}`));
   }
   if (process.env['FLANNELD'] === undefined) {
@@ -110,14 +133,14 @@ export async function check(): Promise<Finding[]> {
   const linked = await run(['ldd', BUSYBOX], { tolerant: true }).catch(() => undefined);
   const isStatic = linked !== undefined && /not a dynamic|statically/.test(linked.stdout + linked.stderr);
   found.push(finding('a static busybox', isStatic, `${BUSYBOX} needs libraries`, 'apt-get install busybox-static'));
-  if (root && (await hasProgram('unshare')) && (await hasProgram('ip'))) found.push(...(await kernelFindings()));
+  if (root && (await hasProgram('unshare')) && (await hasProgram('ip'))) found.push(...(await kernelFindings(kind)));
   return found;
 }
 
 /** Installs the packages that are missing; what is not a package stays to be found by `check`. */
-export async function install(): Promise<readonly string[]> {
+export async function install(kind: LabKind = 'hosts'): Promise<readonly string[]> {
   const missing = new Set<string>();
-  for (const [program, pkg] of PROGRAMS) if (!(await hasProgram(program))) missing.add(pkg);
+  for (const [program, pkg] of programs(kind)) if (!(await hasProgram(program))) missing.add(pkg);
   if (process.env['FLANNELD'] === undefined && !(await hasProgram('go'))) missing.add(GO_PACKAGE);
   const libraries = process.env['FLANNELD'] === undefined ? C_PACKAGES : [];
   for (const pkg of ['busybox-static', 'debian-archive-keyring', ...libraries]) {

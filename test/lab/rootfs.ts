@@ -74,10 +74,10 @@ async function makeImage(root: string): Promise<void> {
   await rm(join(root, 'var/lib/etcd/default'), { recursive: true, force: true });
 }
 
-/** Path of the root for `suite`; never write into it: hosts that are up have it mounted. */
-export async function rootfs(suite: Suite): Promise<string> {
+/** Path of the root for `suite` with `further` packages; never write into it: hosts that are up have it mounted. */
+export async function rootfs(suite: Suite, further: readonly string[] = []): Promise<string> {
   const sources = await sourcesFor(suite);
-  const packages = [...PACKAGES, ...suite.further];
+  const packages = [...PACKAGES, ...suite.further, ...further];
   const dir = await cached(
     `rootfs-${suite.name}`,
     [RECIPE, suite.name, ...packages, sources ?? 'the default mirror'],
