@@ -143,13 +143,14 @@ export function hostDisks(options: HostDisksOptions): Disks {
       return await exists(path);
     },
 
-    async wipe(path) {
+    async wipe(path, serial) {
       const disk = await inspect(path);
       if (disk === null) {
         throw new AgentError('tempfail', `did not wipe ${path}: it is gone since the plan was made`, {
           hint: 'see that the disk, or the target, is up, and run the same command again',
         });
       }
+      refuseOther(disk, path, serial);
       refuseInUse(disk, path);
       // Partitions first: what stands in one would show again as soon as another table has the same boundaries.
       for (const device of [...disk.users.toReversed(), disk]) {
@@ -259,6 +260,16 @@ async function resolveDevice(path: AbsolutePath): Promise<AbsolutePath | null> {
 function mountPointsOf(row: TreeRow, mounted: readonly MountEntry[]): string[] {
   const fromTable = mounted.filter((m) => m.device === row.number || m.source === row.path).map((m) => m.mountPoint);
   return [...new Set([...fromTable, ...(row.mountPoint === null ? [] : [row.mountPoint])])];
+}
+
+/** Names of disks move; the serial is what the operator gave up. */
+function refuseOther(disk: DiskState, path: string, serial: string): void {
+  if (disk.serial === serial) return;
+  throw new AgentError(
+    'tempfail',
+    `did not wipe ${path}: its serial is ${disk.serial ?? 'not told'}, and ${serial} was to be wiped`,
+    { hint: 'another disk has that name now: nothing was written; run the same command again', isConflict: true },
+  );
 }
 
 function refuseInUse(disk: DiskState, path: string): void {

@@ -34,9 +34,9 @@ async function temporary(): Promise<string> {
 
 /** A disk of 2 GiB as /dev/sda: what is on it is in files beside the stubs, by the name of the device. */
 const stubs = {
-  lsblk: 'here=${0%/*}\ncase "$*" in *--nodeps*) cat "$here/disks" ;; *) cat "$here/tree" ;; esac',
+  lsblk: `here=\${0%/*}
+case "$*" in *--nodeps*) cat "$here/disks" ;; *) cat "$here/tree" ;; esac`,
   wipefs: `here=\${0%/*}; device=\${2##*/}
-[ -f "$here/dead" ] && exec sleep 60
 case $1 in
 --parsable) [ ! -f "$here/unreadable" ] || { echo "wipefs: error: $2: probing initialization failed: Input/output error" >&2; exit 1; }
   [ ! -f "$here/$device.signatures" ] || cat "$here/$device.signatures" ;;
@@ -47,7 +47,8 @@ esac`,
   'mkfs.xfs': `here=\${0%/*}
 [ ! -f "$here/small" ] || { printf 'Filesystem must be larger than 300MB.\\nUsage: mkfs.xfs\\n/* blocksize */\\n' >&2; exit 1; }
 for device; do :; done; echo "0x0,u,$3,xfs" >"$here/\${device##*/}.signatures"`,
-  'mkfs.ext4': 'here=${0%/*}\nfor device; do :; done; echo "0x438,u,$3,ext4" >"$here/${device##*/}.signatures"',
+  'mkfs.ext4': `here=\${0%/*}
+for device; do :; done; echo "0x438,u,$3,ext4" >"$here/\${device##*/}.signatures"`,
   xfs_growfs: 'exit 0',
   resize2fs: 'exit 0',
   udevadm: 'exit 0',
@@ -176,7 +177,7 @@ for (const [name, make] of [
 
     test.each(['ext4', 'partitioned'] as const)('a disk with %s is blank once it is wiped', async (kind) => {
       const disks = await make(kind);
-      await disks.wipe(path);
+      await disks.wipe(path, 'beaf11');
       expect(await disks.inspect(path)).toMatchObject({ signatures: [], users: [] });
     });
 
@@ -185,21 +186,28 @@ for (const [name, make] of [
       async (kind) => {
         const disks = await make(kind);
         const before = await disks.inspect(path);
-        const error = await refusal(() => disks.wipe(path));
+        const error = await refusal(() => disks.wipe(path, 'beaf11'));
         expect([error.kind, error.retryable]).toEqual(['oserr', false]);
         expect(error.message).toContain('did not wipe');
         expect(await disks.inspect(path)).toEqual(before);
       },
     );
 
+    test('a disk of another serial has taken the name: it is not wiped', async () => {
+      const disks = await make('ext4');
+      const error = await refusal(() => disks.wipe(path, 'beaf12'));
+      expect([error.kind, error.isConflict]).toEqual(['tempfail', true]);
+      expect((await disks.inspect(path))?.signatures).toHaveLength(1);
+    });
+
     test('a disk that is gone is not wiped, and may come back', async () => {
       const disks = await make('blank');
-      expect((await refusal(() => disks.wipe('/dev/disk/by-id/nope'))).kind).toBe('tempfail');
+      expect((await refusal(() => disks.wipe('/dev/disk/by-id/nope', 'beaf11'))).kind).toBe('tempfail');
     });
 
     test.each(['xfs', 'ext4'] as const)('%s is made on what is blank, and never over anything', async (type) => {
       const disks = await make('blank');
-      await disks.makeFileSystem(path.startsWith('/dev/disk') ? '/dev/sda' : path, type, 'docker-root');
+      await disks.makeFileSystem('/dev/sda', type, 'docker-root');
       const made = [{ type, label: 'docker-root' }];
       expect((await disks.inspect(path))?.signatures).toEqual(made);
       for (const other of ['xfs', 'ext4'] as const) {
@@ -222,9 +230,9 @@ for (const [name, make] of [
 
 describe('lsblk, wipefs and udevadm alone', () => {
   test.each([
-    ['lsblk fails', (d: string, s: StubPrograms) => s.does('lsblk', 'echo "lsblk: sda: failed" >&2; exit 32')],
-    ['lsblk says nothing', (d: string, s: StubPrograms) => s.does('lsblk', 'exit 0')],
-    ['lsblk is cut off', (d: string, s: StubPrograms) => s.does('lsblk', `printf 'NAME="sda" KNA'`)],
+    ['lsblk fails', (_d: string, s: StubPrograms) => s.does('lsblk', 'echo "lsblk: sda: failed" >&2; exit 32')],
+    ['lsblk says nothing', (_d: string, s: StubPrograms) => s.does('lsblk', 'exit 0')],
+    ['lsblk is cut off', (_d: string, s: StubPrograms) => s.does('lsblk', `printf 'NAME="sda" KNA'`)],
     ['wipefs cannot read the disk', (d: string) => writeFile(`${d}/unreadable`, '')],
     ['wipefs says what nobody knows', (d: string) => writeFile(`${d}/sda.signatures`, 'ext4\n')],
     ['the mounts cannot be read', (d: string) => rm(`${d}/mountinfo`)],
@@ -232,7 +240,7 @@ describe('lsblk, wipefs and udevadm alone', () => {
     const { disks, directory, ...rest } = await stubbed('blank');
     await spoil(directory, rest);
     expect((await refusal(() => disks.inspect(path))).kind).toBe('oserr');
-    expect((await refusal(() => disks.wipe(path))).kind).toBe('oserr');
+    expect((await refusal(() => disks.wipe(path, 'beaf11'))).kind).toBe('oserr');
     expect((await rest.calls('wipefs')).some((call) => call.includes('--all'))).toBe(false);
   });
 
@@ -247,7 +255,6 @@ describe('lsblk, wipefs and udevadm alone', () => {
   });
 
   test('a partition given as a device says that it is one', async () => {
-    const { exec } = await stubbed('blank');
     const directory = await temporary();
     const own = await stubPrograms(directory, stubs);
     await writeFile(`${directory}/tree`, treeRow('sda1', '8:1', 'part'));
@@ -255,7 +262,6 @@ describe('lsblk, wipefs and udevadm alone', () => {
     await writeFile(`${directory}/mountinfo`, '');
     const disks = hostDisks({ exec: own.exec, mountInfo: `${directory}/mountinfo`, resolve: async () => '/dev/sda1' });
     expect(await disks.inspect(path)).toMatchObject({ name: 'sda1', type: 'part', serial: null, siblings: [] });
-    expect(exec).toBeDefined();
   });
 
   test('swap and mounts as captured', async () => {
@@ -272,7 +278,7 @@ describe('lsblk, wipefs and udevadm alone', () => {
 
   test('partitions are wiped before the disk, and what is left afterwards is an error', async () => {
     const first = await stubbed('partitioned');
-    await first.disks.wipe(path);
+    await first.disks.wipe(path, 'beaf11');
     expect((await first.calls('wipefs')).filter((c) => c.startsWith('--all'))).toEqual([
       '--all /dev/sda1',
       '--all /dev/sda',
@@ -280,7 +286,7 @@ describe('lsblk, wipefs and udevadm alone', () => {
     expect(await first.calls('udevadm')).toEqual(['settle --timeout=30']);
     const second = await stubbed('partitioned');
     await writeFile(`${second.directory}/stubborn`, '');
-    const error = await refusal(() => second.disks.wipe(path));
+    const error = await refusal(() => second.disks.wipe(path, 'beaf11'));
     expect(error.kind).toBe('oserr');
     expect(error.message).toContain('not blank afterwards: sda1');
   });
@@ -288,7 +294,7 @@ describe('lsblk, wipefs and udevadm alone', () => {
   test('a disk that something holds open is left alone', async () => {
     const { disks, directory } = await stubbed('ext4');
     await writeFile(`${directory}/busy`, '');
-    const error = await refusal(() => disks.wipe(path));
+    const error = await refusal(() => disks.wipe(path, 'beaf11'));
     expect(error.kind).toBe('oserr');
     expect(error.message).toContain('Device or resource busy');
     expect((await disks.inspect(path))?.signatures).toHaveLength(1);

@@ -268,12 +268,22 @@ export function fakeDisks({ clock, log, onDevice = () => undefined }: FakeDisksO
       log.assertAlive();
       return exists(path);
     },
-    async wipe(path) {
+    async wipe(path, serial) {
       log.assertAlive();
       const state = stateOf(path);
       const found = diskAt(path);
       if (state === null || found === undefined) {
         throw new AgentError('tempfail', `did not wipe ${path}: it is gone since the plan was made`, { hint: 'again' });
+      }
+      if (state.serial !== serial) {
+        throw new AgentError(
+          'tempfail',
+          `did not wipe ${path}: its serial is ${state.serial}, and ${serial} was to be wiped`,
+          {
+            hint: 'run again',
+            isConflict: true,
+          },
+        );
       }
       const used = [state, ...state.users].find((d) => d.mountPoints.length > 0 || d.type === 'lvm');
       if (used !== undefined || state.readOnly)

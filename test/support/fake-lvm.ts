@@ -34,7 +34,7 @@ const extent = 4 * 1024 * 1024;
 const headBytes = 1024 * 1024;
 
 /** As pvs tells it: the disk without LVM's own area, in whole extents. */
-export function usableBytes(diskBytes: number): number {
+function usableBytes(diskBytes: number): number {
   return Math.max(0, Math.floor((diskBytes - headBytes) / extent) * extent);
 }
 
