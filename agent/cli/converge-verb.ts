@@ -5,7 +5,7 @@ import { type ConvergeOutcome, converge } from '../converge/prepare.ts';
 import { exitCodes } from '../model/errors.ts';
 import { describeStep } from '../model/step.ts';
 import type { CommandContext } from './command.ts';
-import { gather } from './gather.ts';
+import { gather, tellWarnings } from './gather.ts';
 import { configFile } from './options.ts';
 import { requireRoot } from './permission.ts';
 
@@ -23,6 +23,7 @@ export async function runConverge(context: CommandContext, how: ConvergeVerb): P
   requireRoot(host, options.root, how.verb);
   reporter.emit({ event: 'run.started', verb: how.verb, version: context.version });
   const node = await gather(host, reporter, configFile(options.config));
+  tellWarnings(node.warnings, reporter);
   const request = {
     context: node,
     components,

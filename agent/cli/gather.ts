@@ -8,7 +8,7 @@ import { liveContext } from '../live/context.ts';
 import { resolveHostFacts } from '../metadata/resolve.ts';
 import { readSeedClusterFile, readUserData } from '../metadata/user-data.ts';
 import type { ClusterConfig } from '../model/cluster-config.ts';
-import { hasErrors } from '../model/diagnostic.ts';
+import { type Diagnostic, hasErrors } from '../model/diagnostic.ts';
 import { AgentError, isAgentError } from '../model/errors.ts';
 import { type HostFacts, identify } from '../model/node-identity.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
@@ -104,6 +104,8 @@ export async function readCluster(
 
 export interface Gathered extends NodeContext {
   readonly facts: HostFacts;
+  /** What is odd about the cluster file, for the verbs by which an operator applies it; timers would repeat it for ever. */
+  readonly warnings: readonly Diagnostic[];
 }
 
 /**
@@ -118,7 +120,7 @@ export async function gather(
 ): Promise<Gathered> {
   const facts = await resolveHostFacts(host.files);
   const resolution = await readCluster(host.files, configFile, facts.seedDirectories);
-  const config = accepted(resolution, reporter);
+  const config = valid(resolution);
   const node = identify(config, facts, await host.machine.hardwareId());
   const [layout, live] = await Promise.all([
     observeLayout(host.files, host.programs, { etcdApi: config.flannel.etcdApi }),
@@ -131,14 +133,22 @@ export async function gather(
     source: node.source,
     etcdRole: node.etcdRole,
   });
-  return { config, node, layout, live, facts, agentProgram: host.machine.program };
+  return { config, node, layout, live, facts, agentProgram: host.machine.program, warnings: resolution.diagnostics };
 }
 
 /** The configuration, its warnings told; or all findings as one error. */
 export function accepted(resolution: Resolution, reporter: Reporter): ClusterConfig {
-  if (resolution.config === null || hasErrors(resolution.diagnostics))
-    throw new InvalidClusterFile(resolution.diagnostics, diagnosticsText(resolution.diagnostics, resolution.documents));
-  for (const d of resolution.diagnostics)
-    reporter.emit({ event: 'config.warning', message: d.message, hint: d.remedy });
-  return resolution.config;
+  const config = valid(resolution);
+  tellWarnings(resolution.diagnostics, reporter);
+  return config;
+}
+
+export function tellWarnings(warnings: readonly Diagnostic[], reporter: Reporter): void {
+  for (const d of warnings) reporter.emit({ event: 'config.warning', message: d.message, hint: d.remedy });
+}
+
+function valid({ config, diagnostics, documents }: Resolution): ClusterConfig {
+  if (config === null || hasErrors(diagnostics))
+    throw new InvalidClusterFile(diagnostics, diagnosticsText(diagnostics, documents));
+  return config;
 }

@@ -32,15 +32,19 @@ export type NamedProgram = (typeof namedPrograms)[number];
 export type LocatedProgram = `/${string}`;
 
 const systemDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'] as const;
-const maxOutputBytes = 64 * 1024;
+const usualOutputBytes = 64 * 1024;
 /** Between SIGTERM and SIGKILL. */
 const killAfterMs = 1000;
 /** How long output is waited for after the program has ended: a child of its own may hold the pipe for ever. */
 const drainMs = 250;
+/** After SIGKILL: a process that waits for a disk that is gone cannot even be killed, and is left to the kernel. */
+const abandonMs = 2000;
 
 export interface ExecOptions {
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+  /** Of each stream as much is kept; 64 KiB where nothing is said. */
+  readonly maxOutputBytes?: number;
 }
 
 /** How a program ended. A non-zero exit is data, not an exception. */
@@ -49,7 +53,7 @@ export interface ExecResult {
   /** Null when a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** The first 64 KiB. */
+  /** Its first bytes, see ExecOptions. */
   readonly stdout: string;
   readonly stderr: string;
   /** The deadline passed and the process group was killed. */
@@ -75,11 +79,17 @@ export interface ChildExecOptions {
 export function childExec(options: ChildExecOptions = {}): Exec {
   const directories = options.directories ?? systemDirectories;
   return {
-    async run(argv, { deadlineMs, signal }) {
+    async run(argv, { deadlineMs, signal, maxOutputBytes = usualOutputBytes }) {
       const [program, ...args] = argv;
       signal?.throwIfAborted();
       const path = await locate(program, directories);
-      return await runToEnd(path, args, { argv, deadlineMs, signal, searchPath: directories.join(':') });
+      return await runToEnd(path, args, {
+        argv,
+        deadlineMs,
+        signal,
+        maxOutputBytes,
+        searchPath: directories.join(':'),
+      });
     },
   };
 }
@@ -116,6 +126,7 @@ interface Run {
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
   readonly searchPath: string;
+  readonly maxOutputBytes: number;
 }
 
 function runToEnd(path: string, args: readonly string[], run: Run): Promise<ExecResult> {
@@ -135,8 +146,8 @@ function runToEnd(path: string, args: readonly string[], run: Run): Promise<Exec
       failed(error);
       return;
     }
-    const stdout = collect(child.stdout);
-    const stderr = collect(child.stderr);
+    const stdout = collect(child.stdout, run.maxOutputBytes);
+    const stderr = collect(child.stderr, run.maxOutputBytes);
     let timedOut = false;
     let drain: NodeJS.Timeout | undefined;
     let force: NodeJS.Timeout | undefined;
@@ -144,7 +155,13 @@ function runToEnd(path: string, args: readonly string[], run: Run): Promise<Exec
 
     const end = (): void => {
       killGroup(child.pid, 'SIGTERM');
-      force ??= setTimeout(() => killGroup(child.pid, 'SIGKILL'), killAfterMs);
+      force ??= setTimeout(() => {
+        killGroup(child.pid, 'SIGKILL');
+        force = setTimeout(() => {
+          child.unref();
+          finish(null, 'SIGKILL');
+        }, abandonMs);
+      }, killAfterMs);
     };
     const deadline = setTimeout(() => {
       timedOut = true;
@@ -186,7 +203,7 @@ function runToEnd(path: string, args: readonly string[], run: Run): Promise<Exec
 }
 
 /** Keep the first bytes and let the rest go by, so that the program is never stopped by a full pipe. */
-function collect(stream: Readable | null): () => string {
+function collect(stream: Readable | null, maxOutputBytes: number): () => string {
   const kept: Buffer[] = [];
   let total = 0;
   stream?.on('data', (chunk: Buffer) => {

@@ -17,6 +17,8 @@ const questionDeadlineMs = 30_000;
 const wipeDeadlineMs = 60_000;
 const settleSecs = 30;
 /** mkfs discards the whole device first, and a target may take its time over that. */
+/** A pool of docker's has a device for every running container, and each is a line of lsblk's. */
+const maxOutputBytes = 4 * 1024 * 1024;
 const makeDeadlineMs = 10 * 60_000;
 const growDeadlineMs = 5 * 60_000;
 /** Between two looks, only where udevadm cannot wait for a device by itself (systemd before 251). */
@@ -41,7 +43,7 @@ export function hostDisks(options: HostDisksOptions): Disks {
 
   async function ask(argv: readonly [NamedProgram, ...string[]], path: string): Promise<string> {
     const attempted = `find out what is on ${path}`;
-    const result = await exec.run(argv, { deadlineMs: questionDeadlineMs });
+    const result = await exec.run(argv, { deadlineMs: questionDeadlineMs, maxOutputBytes });
     if (result.timedOut) throw noAnswer(attempted, result);
     assertSucceeded(
       result,
