@@ -5,7 +5,7 @@ BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 LAB_LONG = bash packaging/bootstrap.sh test && $(BUN) test/lab/lab.ts doctor --fix && $(BUN) packaging/payload.ts build/payload
 
-.PHONY: test-long help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
+.PHONY: lab-storage test-long help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -43,6 +43,10 @@ demo: payload ## a cluster of real hosts on this machine, step by step
 lab: payload ## bring the lab up and leave it running; `bun test/lab/lab.ts down` ends it
 	@$(BUN) test/lab/lab.ts doctor --fix
 	@$(BUN) test/lab/lab.ts up --payload build/payload
+
+lab-storage: payload ## emulated machines: the longer storage scenarios (make test runs the brief ones)
+	@$(BUN) test/lab/vm/storage-lab.ts doctor --fix
+	@$(BUN) test/lab/vm/storage-lab.ts test --part long --payload build/payload
 
 test-long: build ## the lab on other generations: Debian trixie and sid, the v2 store, the seed after the network
 	@$(LAB_LONG)

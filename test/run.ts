@@ -106,6 +106,16 @@ async function lab(): Promise<Count> {
   return countOf(output, code, /(\d+) passed, \d+ failed/, /(\d+) failed/, [/(\d+) skipped$/m]);
 }
 
+/** Machines with a kernel of their own: what nspawn cannot show, iSCSI, device-mapper and live roots. */
+async function machines(): Promise<Count> {
+  title('lab of emulated machines');
+  const driver = 'test/lab/vm/storage-lab.ts';
+  const fixed = await show([bun, driver, 'doctor', '--fix']);
+  if (fixed.code !== 0) return cannot('machines', `this machine lacks what \`bun ${driver} doctor\` lists`);
+  const { code, output } = await show([bun, driver, 'test', '--part', 'brief', '--payload', 'build/payload']);
+  return countOf(output, code, /(\d+) passed, \d+ failed/, /(\d+) failed/, [/(\d+) skipped$/m]);
+}
+
 /** The last figure a program printed for each kind. A program that failed without saying so counts as one failure. */
 function countOf(output: string, code: number, passed: RegExp, failed: RegExp, skipped: readonly RegExp[]): Count {
   const last = (pattern: RegExp): number => {
@@ -175,6 +185,7 @@ const rounds: Readonly<Record<string, () => readonly (() => Promise<Count>)[]>> 
     rpm,
     () => tier('binary'),
     lab,
+    machines,
   ],
 };
 

@@ -22,7 +22,13 @@ export async function allConditions(
     observeConditions(host, node, components, probedUnits),
     configuredCondition(host, node, version, earlier),
   ]);
-  return [...observed, ...configured];
+  return [...observed.map((c) => asLastReported(host, c, earlier)), ...configured];
+}
+
+/** What only root may ask (device-mapper, LVM): for anybody else the last report's word stands. */
+function asLastReported(host: ReadOnlyHost, found: Condition, earlier: readonly Condition[]): Condition {
+  if (host.machine.isRoot || found.status !== 'Unknown') return found;
+  return earlier.find((c) => c.type === found.type && c.status !== 'Unknown') ?? found;
 }
 
 /** Whether a run of `apply` would find something to do. */

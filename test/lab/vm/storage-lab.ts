@@ -23,7 +23,7 @@ import { seedOf } from './seed.ts';
 const USAGE = `usage: bun test/lab/vm/storage-lab.ts COMMAND [options]
 
   doctor [--fix]         what this machine lacks for the lab; --fix installs packages
-  test [--only NAME]     the scenarios (--only may be repeated)
+  test [--only NAME]     the scenarios (--only may be repeated; --part brief or long: those of one part)
   up                     an installed machine a1 and a live machine a2, with a blank disk each on the storage; they stay
   exec MACHINE -- CMD …  a program on a machine of a lab that is up
   down                   ends it and leaves nothing behind
@@ -42,6 +42,7 @@ interface Flags {
   readonly fix: boolean;
   readonly keep: boolean;
   readonly only: readonly string[];
+  readonly part?: string | undefined;
   readonly payload: string;
   readonly suite: string;
   readonly 'no-flanneld': boolean;
@@ -127,7 +128,10 @@ async function test(names: LabNames, flags: Flags): Promise<number> {
       throw new Error(`no scenario ${wanted}; there are ${SCENARIOS.map((scenario) => scenario.name).join(', ')}`);
     }
   }
-  const chosen = flags.only.length === 0 ? SCENARIOS : SCENARIOS.filter(({ name }) => flags.only.includes(name));
+  if (flags.part !== undefined && flags.part !== 'brief' && flags.part !== 'long')
+    throw new Error(`no part ${flags.part}: brief or long`);
+  const ofPart = SCENARIOS.filter(({ part }) => flags.part === undefined || part === flags.part);
+  const chosen = flags.only.length === 0 ? ofPart : ofPart.filter(({ name }) => flags.only.includes(name));
   const count = { passed: 0, failed: 0, skipped: 0 };
   const lab = await create(names, flags);
   for (const scenario of chosen) {
@@ -168,6 +172,7 @@ function parse(argv: readonly string[]) {
       'no-flanneld': { type: 'boolean', default: false },
       id: { type: 'string', default: 'main' },
       only: { type: 'string', multiple: true, default: [] },
+      part: { type: 'string' },
       keep: { type: 'boolean', default: false },
       fix: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },

@@ -13,6 +13,7 @@ import { endStore, initiatorOf, type StorageWish, siteSeed, startStore, storageO
 export const name = 'a-disk-of-somebody-else-is-refused';
 export const claim =
   "a second host refuses the first one's LUN, a disk that carries something and a wrong secret, and changes nothing on any of them";
+export const part = 'brief';
 export const timeBoxMs = 10 * 60_000;
 
 const UNIT = 'diyc-agent-storage.service';

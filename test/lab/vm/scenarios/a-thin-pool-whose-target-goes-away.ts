@@ -11,6 +11,7 @@ import { endStore, initiatorOf, siteSeed, startStore, targetOf } from '../site.t
 export const name = 'a-thin-pool-whose-target-goes-away';
 export const claim =
   'docker runs on a thin pool, outlives a target that is away, is held while it is away at a boot, and uses a LUN that grew';
+export const part = 'long';
 export const timeBoxMs = 12 * 60_000;
 
 const chap = { user: 'a1', password: 'host-secret-12' };

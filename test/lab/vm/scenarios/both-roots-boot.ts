@@ -7,6 +7,7 @@ import { seedOf } from '../seed.ts';
 export const name = 'both-roots-boot';
 export const claim =
   'an installed machine keeps its root over a reboot, a live one shows its overlay and keeps nothing';
+export const part = 'long';
 export const timeBoxMs = 6 * 60_000;
 
 const TRACE = '/var/lib/trace';

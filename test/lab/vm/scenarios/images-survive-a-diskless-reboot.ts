@@ -10,6 +10,7 @@ import { endStore, initiatorOf, siteSeed, startStore, targetOf } from '../site.t
 export const name = 'images-survive-a-diskless-reboot';
 export const claim =
   'a netbooted host logs in with CHAP both ways, makes its storage, and after a reboot runs the images it had';
+export const part = 'brief';
 export const timeBoxMs = 9 * 60_000;
 
 const chap = { user: 'a1', password: 'host-secret-12' };

@@ -10,6 +10,7 @@ import { seedOf } from '../seed.ts';
 export const name = 'storage-goes-and-comes-back';
 export const claim =
   'a disk reached with CHAP both ways is there again, grown and with its data, after the storage was away';
+export const part = 'long';
 export const timeBoxMs = 5 * 60_000;
 
 const IQN = 'iqn.2015-05.lab.diyc:a1';

@@ -11,6 +11,7 @@ import { endStore, siteSeed, startStore } from '../site.ts';
 export const name = 'the-gauge-warns-before-the-live-root-dies';
 export const claim =
   'an overlay that fills up shows as Low, then Critical; then downloads fail and containers go on, and the root is never lost';
+export const part = 'long';
 export const timeBoxMs = 9 * 60_000;
 
 const BRAKE = 'var-lib-docker-tmp.mount';
