@@ -26,6 +26,8 @@ export interface NoCloudArguments {
   readonly localHostname: string | null;
   readonly instanceId: string | null;
   readonly seedfrom: string | null;
+  /** A URL after `ds=nocloud;`: cloud-init below 23.2 took the datasource for a local one then, and applied nothing. */
+  readonly needsNewCloudInit: boolean;
 }
 
 export const kernelArguments: MetadataSource = {
@@ -34,14 +36,15 @@ export const kernelArguments: MetadataSource = {
   async read(files) {
     const found = await readNoCloudArguments(files);
     if (found === null) return null;
-    const { localHostname, instanceId, seedfrom } = found;
+    const { localHostname, instanceId, seedfrom, needsNewCloudInit } = found;
     const elsewhere = seedfrom === null ? '' : `; seedfrom is ${printable(seedfrom)}`;
+    const spelling = needsNewCloudInit ? ', which cloud-init below 23.2 fetches only as ds=nocloud-net;seedfrom=…' : '';
     return {
       localHostname,
       instanceId,
       seedDirectory: localSeedDirectory(seedfrom),
       detail: 'ds=nocloud',
-      remark: localHostname === null ? `ds=nocloud has no h=${elsewhere}` : null,
+      remark: localHostname === null ? `ds=nocloud has no h=${elsewhere}${spelling}` : null,
     };
   },
 };
@@ -80,7 +83,10 @@ export function parseNoCloudArguments(line: string, where: string): NoCloudArgum
   const tokens = words.map((word) => word.replaceAll('\\;', ';'));
   const index = tokens.findLastIndex((token) => /^ds=nocloud(?:-net)?(?:;|$)/.test(token));
   const token = tokens[index];
-  if (token === undefined) return isChosen ? { localHostname: null, instanceId: null, seedfrom: null } : null;
+  if (token === undefined) {
+    const nothing = { localHostname: null, instanceId: null, seedfrom: null, needsNewCloudInit: false };
+    return isChosen ? nothing : null;
+  }
   if (index === tokens.length - 1 && cutLengths.includes(new TextEncoder().encode(trimmed).length)) {
     throw new AgentError('data', `${where} ends within ${printable(token)} at the length where kernels cut the line`, {
       hint: 'shorten the kernel command line, or move ds=nocloud to its front',
@@ -92,5 +98,11 @@ export function parseNoCloudArguments(line: string, where: string): NoCloudArgum
     keys.set(longNames.get(key) ?? key, rest.join('='));
   }
   const value = (key: string): string | null => keys.get(key) || null;
-  return { localHostname: value('local-hostname'), instanceId: value('instance-id'), seedfrom: value('seedfrom') };
+  const seedfrom = value('seedfrom');
+  return {
+    localHostname: value('local-hostname'),
+    instanceId: value('instance-id'),
+    seedfrom,
+    needsNewCloudInit: seedfrom !== null && /^https?:/i.test(seedfrom) && token.startsWith('ds=nocloud;'),
+  };
 }

@@ -39,6 +39,8 @@ export class Host {
   readonly name: string;
   readonly address: string;
   readonly seedPlace: SeedPlace;
+  /** What stands on the kernel line in place of what the seed's place asks for. */
+  kernelLine: string | null = null;
   readonly #names: LabNames;
   readonly #dir: string;
   readonly #disk: Disk;
@@ -102,8 +104,7 @@ export class Host {
           LAB_PORT: switchPort(this.name),
           LAB_ADDRESS: this.address,
           LAB_MAC: `02:d1:${octets.join(':')}`,
-          LAB_CMDLINE:
-            this.seedPlace === 'kernel command line' ? `ds=nocloud;s=${SEED_DIR['kernel command line']}/` : '',
+          LAB_CMDLINE: this.kernelLine ?? this.#seedWord(),
         },
       });
       child.unref();
@@ -113,6 +114,10 @@ export class Host {
     } finally {
       closeSync(console);
     }
+  }
+
+  #seedWord(): string {
+    return this.seedPlace === 'kernel command line' ? `ds=nocloud;s=${SEED_DIR['kernel command line']}/` : '';
   }
 
   async launcher(): Promise<ProcessMark | undefined> {

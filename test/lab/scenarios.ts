@@ -12,6 +12,7 @@ import * as pingMatrix from './scenarios/ping-matrix.ts';
 import * as powerCutOne from './scenarios/power-cut-one.ts';
 import * as rebootAllAtOnce from './scenarios/reboot-all-at-once.ts';
 import * as rebootOne from './scenarios/reboot-one.ts';
+import * as seedOverHttp from './scenarios/seed-over-http.ts';
 import * as threeNodesReady from './scenarios/three-nodes-ready.ts';
 import * as unknownNameStaysOut from './scenarios/unknown-name-stays-out.ts';
 
@@ -29,4 +30,5 @@ export const SCENARIOS: readonly Scenario[] = [
   firstBootRebootsOnce,
   clientsOfOneMember,
   clusterFileInUserData,
+  seedOverHttp,
 ];

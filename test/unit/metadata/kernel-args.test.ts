@@ -7,7 +7,7 @@ import { randomTexts } from '../../support/random-text.ts';
 import { refusal } from '../../support/refusal.ts';
 
 const parse = (line: string) => parseNoCloudArguments(line, '/proc/cmdline');
-const nothing = { localHostname: null, instanceId: null, seedfrom: null };
+const nothing = { localHostname: null, instanceId: null, seedfrom: null, needsNewCloudInit: false };
 
 test('words are split at whitespace, quotes group, NUL and newline at the end are no words', () => {
   expect(parseKernelWords('quiet  a="b c" "d e=f"\tg\n\0')).toEqual(['quiet', 'a=b c', 'd e=f', 'g']);
@@ -19,12 +19,19 @@ describe('ds=nocloud', () => {
       localHostname: 'a1',
       instanceId: 'iid-1',
       seedfrom: '/var/cloud-init/',
+      needsNewCloudInit: false,
     });
     expect(parse('ds=nocloud-net;local-hostname=a1;instance-id=i;seedfrom=http://boothost/?h=x')).toEqual({
       localHostname: 'a1',
       instanceId: 'i',
       seedfrom: 'http://boothost/?h=x',
+      needsNewCloudInit: false,
     });
+  });
+  test('a URL in the new spelling is nothing that cloud-init below 23.2 would fetch', () => {
+    expect(parse('ds=nocloud;s=http://boothost/a1/')?.needsNewCloudInit).toBe(true);
+    expect(parse('ds=nocloud-net;s=http://boothost/a1/')?.needsNewCloudInit).toBe(false);
+    expect(parse('ds=nocloud;s=/var/cloud-init/')?.needsNewCloudInit).toBe(false);
   });
   test("seed A's line, with and without the boot loader's backslash", () => {
     const wanted = { ...nothing, seedfrom: '/var/cloud-init/' };
