@@ -3,13 +3,14 @@
 import { components } from '../components/registry.ts';
 import { makePlan } from '../converge/prepare.ts';
 import { storageOf } from '../model/cluster-config.ts';
+import { isAgentError } from '../model/errors.ts';
 import { isEmpty, splitForRoot } from '../model/plan.ts';
 import { describeStep, fileSteps, type Step } from '../model/step.ts';
 import { parseStorageResult, storageFile } from '../model/storage-result.ts';
 import type { Host } from '../ports/host.ts';
 import { planText } from '../render/plan-text.ts';
 import type { Action } from './command.ts';
-import { type Gathered, gather } from './gather.ts';
+import { type Gathered, gather, tellWarnings } from './gather.ts';
 import { configFile } from './options.ts';
 
 const changesPending = 2;
@@ -17,6 +18,7 @@ const changesPending = 2;
 /** Print the plan; 2 when something is to be done. */
 export const runPlan: Action = async ({ host, reporter, options: global, version, out }, options) => {
   const node = await gather(host, reporter, configFile(global.config));
+  tellWarnings(node.warnings, reporter);
   const request = {
     context: node,
     components,
@@ -73,14 +75,22 @@ async function storageGrowth(host: Host, node: Gathered): Promise<readonly Step[
   if (!host.machine.isLive || !host.machine.isRoot || storage?.docker === null || storage === null) return [];
   const result = parseStorageResult(await host.files.readText(storageFile));
   if (result?.outcome !== 'ready') return [];
-  const { askSizes } = await import('./storage-show.ts');
+  const { askSizes, dockerSpace } = await import('./storage-show.ts');
   const { planGrowth } = await import('../storage/growth.ts');
-  await askSizes(host, node);
-  const planned = planGrowth(await host.lvm.state(), {
+  const request = {
     cluster: node.config.cluster,
     node: node.node.name,
     docker: storage.docker,
     storageSetup: node.layout.storage.storageSetup,
-  });
-  return planned.kind === 'steps' ? planned.steps : [];
+  };
+  try {
+    await askSizes(host, node);
+    const space = await dockerSpace(host, storage.docker);
+    const planned = planGrowth(await host.lvm.state(), request, space?.totalBytes ?? null);
+    return planned.kind === 'steps' ? planned.steps : [];
+  } catch (error) {
+    // What `apply` would do is known all the same; a target or an LVM that does not answer is told by `status`.
+    if (!isAgentError(error)) throw error;
+    return [];
+  }
 }

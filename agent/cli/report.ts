@@ -74,7 +74,10 @@ const storageRetryMs = 60_000;
 async function retryStorage(host: Host, node: Gathered): Promise<void> {
   if (storageOf(node.config, node.node.name) === null) return;
   const result = parseStorageResult(await host.files.readText(storageFile));
-  if (result?.outcome !== 'waiting' || host.clock.ageMs(result.at) < storageRetryMs) return;
+  if (result?.outcome !== 'waiting') return;
+  const ageMs = host.clock.ageMs(result.at);
+  // From the future: the clock was set back since, and the pause would last for as long as it was set back by.
+  if (ageMs >= 0 && ageMs < storageRetryMs) return;
   try {
     const [unit] = await host.units.states([storageUnit]);
     if (unit?.active === 'failed' && !unit.jobQueued) await host.units.queueStart([storageUnit]);

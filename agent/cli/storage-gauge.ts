@@ -7,6 +7,8 @@ import { gaugeFile, renderHistory } from '../live/history.ts';
 import { type LiveLook, lookAtLive } from '../live/look.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Host } from '../ports/host.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import type { UnitState } from '../ports/units.ts';
 import type { Action } from './command.ts';
 import { requireRoot } from './permission.ts';
 
@@ -32,12 +34,20 @@ export const storageGauge: Action = async ({ host, reporter, options: global }) 
       });
       break;
     case 'release':
-      await host.units.queueStop(states.filter((s) => s.active === 'active').map((s) => s.name));
-      reporter.emit({ event: 'brake.released', why: fillText(look.gauge) });
+      await release(host, reporter, states, fillText(look.gauge));
       break;
   }
   return 0;
 };
+
+/** A brake that failed holds nothing; its failure is forgotten, so that it may be tried again when it is needed. */
+async function release(host: Host, reporter: Reporter, states: readonly UnitState[], why: string): Promise<void> {
+  const named = (active: UnitState['active']): string[] => states.filter((s) => s.active === active).map((s) => s.name);
+  if (named('failed').length > 0) await host.units.resetFailed(named('failed'));
+  if (named('active').length === 0) return;
+  await host.units.queueStop(named('active'));
+  reporter.emit({ event: 'brake.released', why });
+}
 
 /** Directories that downloads go to and that are on the overlay; those of programs that are not here do not exist. */
 async function downloadDirectories(host: Host, look: LiveLook): Promise<readonly AbsolutePath[]> {

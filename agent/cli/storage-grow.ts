@@ -1,7 +1,7 @@
 // `storage add DEVICE` and `storage grow`: more room for docker, shown first and done on the operator's word.
 
 import { apply } from '../converge/apply.ts';
-import { recall } from '../converge/journal.ts';
+import { recall, recallBegunDisks } from '../converge/journal.ts';
 import { runKey } from '../converge/prepare.ts';
 import { AgentError } from '../model/errors.ts';
 import type { AbsolutePath } from '../model/paths.ts';
@@ -12,13 +12,14 @@ import { planText } from '../render/plan-text.ts';
 import { refusal } from '../storage/attach.ts';
 import { planAddition, planGrowth } from '../storage/growth.ts';
 import type { StoragePlan, StorageRequest } from '../storage/plan.ts';
+import { refreshResult } from '../storage/result.ts';
 import { ownSession } from '../storage/session.ts';
 import type { Action, CommandContext } from './command.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile, parseDuration } from './options.ts';
 import { requireRoot } from './permission.ts';
 import { declaredStorage } from './storage.ts';
-import { askSizes } from './storage-show.ts';
+import { askSizes, dockerSpace } from './storage-show.ts';
 
 const changesPending = 2;
 const waitForDiskMs = 10_000;
@@ -27,10 +28,11 @@ const waitForDiskMs = 10_000;
 export const storageAdd: Action = async (context, options, args) => {
   const { host, reporter, options: global } = context;
   requireRoot(host, global.root, 'storage add');
+  const device = readDevice(args[0] ?? '');
+  const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   const node = await gather(host, reporter, configFile(global.config));
   const storage = declaredStorage(node);
-  const request = requestOf(node, storage);
-  const device = readDevice(args[0] ?? '');
+  const request = { ...requestOf(node, storage), begun: await recallBegunDisks(host.files) };
   await askSizes(host, node);
   const path = await pathOf(context, device, storage);
   const isThere = await host.disks.await(path, waitForDiskMs, context.signal);
@@ -40,8 +42,9 @@ export const storageAdd: Action = async (context, options, args) => {
       hint: 'ls -l /dev/disk/by-id /dev/disk/by-path shows the disks of this host; a new LUN has to be mapped to it first',
     });
   }
-  const plan = planAddition(await host.lvm.state(), { path, disk }, request);
-  const code = await showOrDo(context, node, plan, options, 'storage add');
+  const space = await dockerSpace(host, request.docker);
+  const plan = planAddition(await host.lvm.state(), { path, disk }, request, space?.totalBytes ?? null);
+  const code = await showOrDo(context, node, plan, options, { verb: 'storage add', added: path, deadlineMs });
   if (!global.quiet && !global.json && code === 0 && plan.kind === 'steps' && plan.steps.length > 0)
     context.out(`\nnow add it to storage.docker.devices in the cluster file, so that the file says what is there\n`);
   return code;
@@ -51,10 +54,13 @@ export const storageAdd: Action = async (context, options, args) => {
 export const storageGrow: Action = async (context, options) => {
   const { host, reporter, options: global } = context;
   requireRoot(host, global.root, 'storage grow');
+  const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   const node = await gather(host, reporter, configFile(global.config));
   const request = requestOf(node, declaredStorage(node));
   await askSizes(host, node);
-  return await showOrDo(context, node, planGrowth(await host.lvm.state(), request), options, 'storage grow');
+  const space = await dockerSpace(host, request.docker);
+  const plan = planGrowth(await host.lvm.state(), request, space?.totalBytes ?? null);
+  return await showOrDo(context, node, plan, options, { verb: 'storage grow', added: null, deadlineMs });
 };
 
 function requestOf(node: Gathered, { docker }: StorageConfig): StorageRequest {
@@ -93,12 +99,19 @@ async function pathOf(context: CommandContext, device: DeviceRef, storage: Stora
   return iscsiDiskPath(session.portal, iscsi.target, device.lun);
 }
 
+interface Change {
+  readonly verb: string;
+  /** The disk that joins the group; null where none does. */
+  readonly added: AbsolutePath | null;
+  readonly deadlineMs: number;
+}
+
 async function showOrDo(
   { host, reporter, options: global, out, version, signal }: CommandContext,
   node: Gathered,
   planned: StoragePlan,
   options: Readonly<Record<string, unknown>>,
-  verb: string,
+  { verb, added, deadlineMs }: Change,
 ): Promise<number> {
   if (planned.kind === 'refused') throw refusal(planned.refusals);
   const plan: Plan = { steps: planned.steps, waitingFor: [], restartPending: [] };
@@ -111,7 +124,6 @@ async function showOrDo(
     );
   }
   if (isWanted && planned.steps.length > 0) {
-    const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
     await apply(
       host,
       plan,
@@ -120,6 +132,7 @@ async function showOrDo(
       reporter,
     );
   }
+  if (isWanted) await refreshResult(host, added);
   const isPending = !isWanted && planned.steps.length > 0;
   if (global.json)
     out(

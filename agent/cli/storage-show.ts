@@ -8,7 +8,7 @@ import { type OverlayView, overlayJson, overlayLines } from '../live/overlay-tex
 import { storageOf } from '../model/cluster-config.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
 import type { Growth } from '../model/live.ts';
-import type { MountEntry } from '../model/mount-table.ts';
+import { parseMountInfo } from '../model/mount-table.ts';
 import { type DockerStorageConfig, dockerDirectory } from '../model/storage.ts';
 import type { Host } from '../ports/host.ts';
 import type { Space } from '../ports/live.ts';
@@ -24,7 +24,7 @@ export const storageShow: Action = async ({ host, reporter, options: global, out
   requireRoot(host, global.root, 'storage show');
   const node = await gather(host, reporter, configFile(global.config));
   const look = await lookAtLive(host);
-  const view = await storageView(host, node, look.mounts);
+  const view = await storageView(host, node);
   const overlay: OverlayView | null =
     look.gauge === null
       ? null
@@ -48,16 +48,12 @@ export const storageShow: Action = async ({ host, reporter, options: global, out
 };
 
 /** Ask for sizes again, then look; null where nothing is declared. */
-export async function storageView(
-  host: Host,
-  node: Gathered,
-  mounts: readonly MountEntry[],
-): Promise<StorageView | null> {
+async function storageView(host: Host, node: Gathered): Promise<StorageView | null> {
   const storage = storageOf(node.config, node.node.name);
   if (storage === null) return null;
   await askSizes(host, node);
   const request = { storage, cluster: node.config.cluster, node: node.node.name, layout: node.layout };
-  return await viewStorage(host, request, await dockerSpace(host, storage.docker, mounts));
+  return await viewStorage(host, request, await dockerSpace(host, storage.docker));
 }
 
 /** A LUN that has grown says so only when it is asked; asking changes nothing. */
@@ -68,11 +64,12 @@ export async function askSizes(host: Host, node: Gathered): Promise<void> {
   if (sessions.some((s) => s.target === iscsi.target && s.state === 'LOGGED_IN')) await host.iscsi.rescan(iscsi.target);
 }
 
-async function dockerSpace(
-  host: Host,
+/** Of docker's directory where it is on the declared volume; null where that is not mounted. */
+export async function dockerSpace(
+  host: Pick<Host, 'files' | 'live'>,
   docker: DockerStorageConfig | null,
-  mounts: readonly MountEntry[],
 ): Promise<Space | null> {
+  const mounts = parseMountInfo((await host.files.readText('/proc/self/mountinfo')) ?? '');
   if (docker === null || !dockerMountVerdict(mounts, docker).isRight) return null;
   return await host.live.space(dockerDirectory);
 }

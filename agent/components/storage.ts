@@ -3,6 +3,8 @@
 import { bytesText } from '../model/byte-size.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
+import { dockerMountVerdict } from '../model/docker-mount.ts';
+import { parseMountInfo } from '../model/mount-table.ts';
 import { systemUnits, under } from '../model/paths.ts';
 import { type DockerStorageConfig, dockerDirectory, dockerPoolVolume, mapperPath } from '../model/storage.ts';
 import { type AttachedDisk, parseStorageResult, type StorageResult, storageFile } from '../model/storage-result.ts';
@@ -73,7 +75,7 @@ export const storage: Component = {
     const result = parseStorageResult(await host.files.readText(storageFile));
     const attached = await attachedCondition(host, result, units);
     if (declared.docker === null || attached.status !== 'True' || result === null) return [attached];
-    return [attached, await spaceCondition(host, declared.docker, result.disks)];
+    return [attached, ...(await spaceCondition(host, declared.docker, result.disks))];
   },
 };
 
@@ -91,6 +93,16 @@ async function attachedCondition(
       reason: 'Attaching',
       message: (await readWait(host, 'storage')) ?? 'storage is being attached',
       severity: 'waiting',
+    };
+  }
+  if (result === null && unit?.active === 'failed') {
+    return {
+      type,
+      status: 'False',
+      reason: 'Failed',
+      message: `docker is held: ${storageUnit} failed before it could say why`,
+      hint: `see journalctl -u ${storageUnit}; then systemctl start ${storageUnit}`,
+      severity: 'failed',
     };
   }
   if (result === null) {
@@ -119,18 +131,23 @@ async function spaceCondition(
   host: ReadOnlyHost,
   docker: DockerStorageConfig,
   disks: readonly AttachedDisk[],
-): Promise<Condition> {
+): Promise<Condition[]> {
   const type = 'StorageSpace';
+  const mounts = parseMountInfo((await host.files.readText('/proc/self/mountinfo')) ?? '');
+  // Before docker's first start nothing is there to be full, and the directory is on another file system.
+  if (!dockerMountVerdict(mounts, docker).isRight) return [];
   const uses = await usesOf(host, docker);
   if (uses.length === 0) {
-    return {
-      type,
-      status: 'Unknown',
-      reason: 'NotReadable',
-      message: `how full ${docker.volumeGroup} is could not be found out`,
-      hint: 'diyc-agent storage show',
-      severity: 'degraded',
-    };
+    return [
+      {
+        type,
+        status: 'Unknown',
+        reason: 'NotReadable',
+        message: `how full ${docker.volumeGroup} is could not be found out`,
+        hint: 'diyc-agent storage show',
+        severity: 'degraded',
+      },
+    ];
   }
   const full = uses.filter((u) => u.percent >= lowPercent);
   const grown = await grownDisks(host, disks);
@@ -140,22 +157,27 @@ async function spaceCondition(
       : 'remove images (docker image prune), or add a disk: diyc-agent storage add DEVICE';
   const text = uses.map((u) => `${u.what} ${u.percent.toFixed(0)} %`).join(', ');
   if (full.length > 0) {
-    return {
-      type,
-      status: 'False',
-      reason: full.some((u) => u.percent >= criticalPercent) ? 'AlmostFull' : 'Low',
-      message: `docker's storage is filling up: ${text} of ${docker.volumeGroup} used`,
-      hint: room,
-      severity: full.some((u) => u.percent >= criticalPercent) ? 'failed' : 'degraded',
-    };
+    const isCritical = full.some((u) => u.percent >= criticalPercent);
+    return [
+      {
+        type,
+        status: 'False',
+        reason: isCritical ? 'AlmostFull' : 'Low',
+        message: `docker's storage is filling up: ${text} of ${docker.volumeGroup} used`,
+        hint: room,
+        severity: isCritical ? 'failed' : 'degraded',
+      },
+    ];
   }
-  return {
-    type,
-    status: 'True',
-    reason: grown.length > 0 ? 'DiskHasGrown' : 'Enough',
-    message: `${text} of ${docker.volumeGroup} used${grown.length > 0 ? `; ${room}` : ''}`,
-    severity: 'degraded',
-  };
+  return [
+    {
+      type,
+      status: 'True',
+      reason: grown.length > 0 ? 'DiskHasGrown' : 'Enough',
+      message: `${text} of ${docker.volumeGroup} used${grown.length > 0 ? `; ${room}` : ''}`,
+      severity: 'degraded',
+    },
+  ];
 }
 
 interface Use {

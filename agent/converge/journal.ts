@@ -28,6 +28,8 @@ interface IntentRecord {
     readonly component: string;
     readonly why: string;
     readonly path?: string;
+    /** Disks that are given to LVM. */
+    readonly devices?: readonly string[];
   }[];
   /** Digest of every content to be written, by path. */
   readonly writes: Readonly<Record<string, string>>;
@@ -85,6 +87,24 @@ export function rebootId(key: Pick<RunKey, 'instanceId' | 'hardwareId'>): string
  */
 export async function recall(files: ReadOnlyFiles): Promise<Memory> {
   return remember((await files.readText(journalFile)) ?? '');
+}
+
+/**
+ * Disks that a run was going to give to LVM and that no run is known to have given: a label without a group on one of
+ * them is what that run left.
+ *
+ * @throws AgentError as `recall`
+ */
+export async function recallBegunDisks(files: ReadOnlyFiles): Promise<ReadonlySet<AbsolutePath>> {
+  const begun = new Map<AbsolutePath, string>();
+  const disksOf = (steps: unknown): AbsolutePath[] =>
+    Array.isArray(steps) ? (steps as IntentRecord['steps']).flatMap((s) => (s.devices ?? []) as AbsolutePath[]) : [];
+  for (const record of parse((await files.readText(journalFile)) ?? '')) {
+    if (record.record === 'intent') for (const path of disksOf(record.steps)) begun.set(path, record.run);
+    if (record.record === 'commit' && record.outcome === 'done')
+      for (const [path, run] of begun) if (run === record.run) begun.delete(path);
+  }
+  return new Set(begun.keys());
 }
 
 /** Pure part of `recall`. */
@@ -198,6 +218,7 @@ export async function recordIntent(
       component: s.component,
       why: s.why,
       ...('path' in s ? { path: s.path } : {}),
+      ...('devices' in s ? { devices: s.devices } : {}),
     })),
     writes,
   };

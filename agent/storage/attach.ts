@@ -1,7 +1,7 @@
 // Locate, then wait, then provision: from a declaration to storage that docker may start on, or the reason why not.
 
 import { apply } from '../converge/apply.ts';
-import { type RunKey, recall } from '../converge/journal.ts';
+import { type RunKey, recall, recallBegunDisks } from '../converge/journal.ts';
 import { type Look, waitFor } from '../converge/wait.ts';
 import { AgentError, isAgentError } from '../model/errors.ts';
 import type { Layout } from '../model/layout.ts';
@@ -14,11 +14,12 @@ import {
   iscsiDiskPath,
   type StorageConfig,
 } from '../model/storage.ts';
-import { attachedDisk, type StorageResult, storageFile } from '../model/storage-result.ts';
+import { attachedDisk, type StorageResult } from '../model/storage-result.ts';
 import type { Host } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { planStorage, type Refusal, type SeenDisk } from './plan.ts';
 import { preflight } from './preflight.ts';
+import { leaveResult } from './result.ts';
 import { readIscsiSecrets } from './secrets.ts';
 import { openSession } from './session.ts';
 import { look } from './sight.ts';
@@ -50,10 +51,11 @@ const eventWaitMs = 5_000;
 export async function attachStorage(host: Host, reporter: Reporter, request: AttachRequest): Promise<StorageResult> {
   try {
     const result = await attach(host, reporter, request);
-    await leave(host, result);
+    await leaveResult(host.files, result);
     return result;
   } catch (error) {
-    if (isAgentError(error)) await leave(host, failure(host, request, error));
+    // Below --root nothing was tried, and a tree that is built is left as it is.
+    if (isAgentError(error) && error.kind !== 'usage') await leaveResult(host.files, failure(host, request, error));
     throw error;
   }
 }
@@ -128,7 +130,10 @@ async function findDisks(
     const absent = docker.devices.flatMap((device, i) => (found[i] === true ? [] : [{ device, path: paths[i] }]));
     if (absent.length === 0) return { ready: true, value: paths };
     // A LUN that was mapped to this host after the login shows only when it is asked for.
-    if (!isFirst && iscsi !== null && session !== null) await host.iscsi.rescan(iscsi.target);
+    if (!isFirst && iscsi !== null && session !== null) {
+      const lost = await rescan(host, iscsi.target);
+      if (lost !== null) return lost;
+    }
     isFirst = false;
     const names = absent.map(({ device, path }) => `${describeDevice(device)} (${path})`).join(', ');
     return iscsi !== null && absent.some(({ device }) => device.kind === 'iscsi')
@@ -140,6 +145,17 @@ async function findDisks(
       : { ready: false, reason: `waiting for ${names}`, hint: 'ls -l /dev/disk/by-id shows the disks that are there' };
   };
   return await waitFor(host, reporter, { owner: 'storage', deadlineMs: leftMs(), ...signalOf(request) }, findAll);
+}
+
+/** @returns why the session could not be asked: it may be lost for as long as the target is away, and comes back */
+async function rescan(host: Host, target: string): Promise<Look<never> | null> {
+  try {
+    await host.iscsi.rescan(target);
+    return null;
+  } catch (error) {
+    if (!isAgentError(error) || !error.retryable) throw error;
+    return { ready: false, reason: error.message, hint: error.hint };
+  }
 }
 
 /** Plan and apply until a look finds nothing left to do; every step that touches a disk is journaled first. */
@@ -156,6 +172,7 @@ async function provision(
     node: request.node,
     docker,
     storageSetup: request.layout.storage.storageSetup,
+    begun: await recallBegunDisks(host.files),
   };
   let done: readonly string[] = [];
   for (let pass = 1; ; pass++) {
@@ -234,10 +251,6 @@ function failure(host: Host, request: AttachRequest, error: AgentError): Storage
     driver: request.storage.docker?.driver ?? null,
     disks: [],
   };
-}
-
-async function leave(host: Host, result: StorageResult): Promise<void> {
-  await host.files.replace(storageFile, `${JSON.stringify(result)}\n`, { mode: 0o644, owner: null });
 }
 
 function signalOf(request: AttachRequest): { readonly signal?: AbortSignal } {

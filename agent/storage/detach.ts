@@ -4,9 +4,17 @@ import { execute } from '../converge/executors.ts';
 import { AgentError } from '../model/errors.ts';
 import { covering, parseMountInfo } from '../model/mount-table.ts';
 import type { Step } from '../model/step.ts';
-import { dockerDirectory, ownerOf, type StorageConfig } from '../model/storage.ts';
+import {
+  type DockerStorageConfig,
+  dockerDirectory,
+  type IscsiSession,
+  ownerOf,
+  type StorageConfig,
+} from '../model/storage.ts';
 import type { Host } from '../ports/host.ts';
 import type { Reporter } from '../ports/reporter.ts';
+import { diskPaths } from './attach.ts';
+import { dropResult } from './result.ts';
 import { ownSession } from './session.ts';
 
 export interface DetachRequest {
@@ -44,11 +52,32 @@ export async function detachStorage(host: Host, reporter: Reporter, request: Det
         name: group.name,
       });
   }
+  // What the last attempt left is true no longer.
+  await dropResult(host.files);
   if (iscsi === null) return;
   const session = ownSession(await host.iscsi.sessions(), iscsi);
   if (session === null) return;
   const { portal, target } = session;
+  if (docker !== null && session.state === 'LOGGED_IN') await refuseWhileLunsAreUsed(host, docker, session);
   await act({ kind: 'logoutIscsi', component: 'iscsi', why: 'nothing uses its LUNs any more', portal, target });
+}
+
+/** Somebody may have given a LUN to something else, be it a group of that name without our mark. */
+async function refuseWhileLunsAreUsed(host: Host, docker: DockerStorageConfig, session: IscsiSession): Promise<void> {
+  for (const path of diskPaths(docker, session.target, session)) {
+    const disk = await host.disks.inspect(path);
+    if (disk === null) continue;
+    const used = [disk, ...disk.users].filter((d) => d.mountPoints.length > 0 || (d !== disk && d.type !== 'part'));
+    if (used.length === 0) continue;
+    const names = used.map((d) => `${d.name}${d.mountPoints.length > 0 ? ` at ${d.mountPoints.join(', ')}` : ''}`);
+    throw new AgentError(
+      'tempfail',
+      `the session to ${session.target} stays: ${path} is in use (${names.join('; ')})`,
+      {
+        hint: `stop what uses it (lsblk ${disk.path}), then diyc-agent storage detach`,
+      },
+    );
+  }
 }
 
 async function refuseWhileInUse(host: Host): Promise<void> {

@@ -1,20 +1,24 @@
 // Giving docker more room: a LUN that has grown, or a further disk; pure, and never done without the operator's word.
 
 import { bytesText } from '../model/byte-size.ts';
+import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
   type DockerStorageConfig,
   dockerDirectory,
   dockerPoolVolume,
   dockerRootVolume,
+  type LogicalVolume,
   type LvmState,
+  ownerOf,
   type PhysicalVolume,
   type VolumeGroup,
   volumePath,
 } from '../model/storage.ts';
-import { describeDisk, type Refusal, type SeenDisk, type StoragePlan, type StorageRequest } from './plan.ts';
+import { claimOf, describeDisk, type Refusal, type SeenDisk, type StoragePlan, type StorageRequest } from './plan.ts';
 import { judgeDisk } from './verdict.ts';
 
+const mebibyte = 1024 ** 2;
 /** A pool keeps this share of what is added for its metadata; see planStorage. */
 const poolPercent = 90;
 
@@ -27,34 +31,37 @@ export function grownVolumes(lvm: LvmState, group: VolumeGroup): readonly Physic
 }
 
 /**
- * Steps that use what is there to be used: space that disks have grown by, and space that lies free in the group, as
- * after a run that was cut off between the two.
+ * Steps that use what is there to be used: space that disks have grown by, space that lies free in the group, and space
+ * of the volume that its file system does not have yet, as after a run that was cut off between two of them.
+ *
+ * @param fileSystemBytes as statfs tells it of docker's directory; null where the volume is not mounted there
  */
-export function planGrowth(lvm: LvmState, request: StorageRequest): StoragePlan {
-  const group = lvm.volumeGroups.find((g) => g.name === request.docker.volumeGroup);
-  if (group === undefined) return noGroup(request.docker);
+export function planGrowth(lvm: LvmState, request: StorageRequest, fileSystemBytes: number | null): StoragePlan {
+  const group = ownGroup(lvm, request);
+  if ('kind' in group) return group;
   const grown = grownVolumes(lvm, group);
   const steps: Step[] = grown.map((p) => ({
     kind: 'growPhysicalVolume',
     component: 'storage',
     why: `the disk has ${bytesText(p.deviceBytes)}, and LVM uses ${bytesText(p.sizeBytes)} of it`,
-    path: p.path as `/${string}`,
+    path: p.path as AbsolutePath,
     byBytes: p.deviceBytes - p.sizeBytes,
   }));
   const addedBytes = grown.reduce((sum, p) => sum + p.deviceBytes - p.sizeBytes, 0);
-  return { kind: 'steps', steps: [...steps, ...useFree(lvm, group, request.docker, addedBytes)] };
+  return { kind: 'steps', steps: [...steps, ...useFree(lvm, group, request.docker, addedBytes, fileSystemBytes)] };
 }
 
 /** Steps that take one more disk into the group and give it to docker. */
-export function planAddition(lvm: LvmState, seen: SeenDisk, request: StorageRequest): StoragePlan {
+export function planAddition(
+  lvm: LvmState,
+  seen: SeenDisk,
+  request: StorageRequest,
+  fileSystemBytes: number | null,
+): StoragePlan {
   const { docker } = request;
-  const group = lvm.volumeGroups.find((g) => g.name === docker.volumeGroup);
-  if (group === undefined) return noGroup(docker);
-  const verdict = judgeDisk(seen.disk, lvm, {
-    cluster: request.cluster,
-    node: request.node,
-    volumeGroup: docker.volumeGroup,
-  });
+  const group = ownGroup(lvm, request);
+  if ('kind' in group) return group;
+  const verdict = judgeDisk(seen.disk, lvm, claimOf(request, seen.path));
   if (verdict.kind === 'refused') {
     const isGivenUp = verdict.mayWipe && seen.disk.serial !== null && docker.wipe.includes(seen.disk.serial);
     if (!isGivenUp) {
@@ -67,7 +74,7 @@ export function planAddition(lvm: LvmState, seen: SeenDisk, request: StorageRequ
     }
   }
   // A run that was cut off after the disk had joined the group: what is left is to use it.
-  if (verdict.kind === 'ours') return planGrowth(lvm, request);
+  if (verdict.kind === 'ours') return planGrowth(lvm, request, fileSystemBytes);
   const wipe: Step[] =
     verdict.kind === 'refused' && seen.disk.serial !== null
       ? [
@@ -92,49 +99,93 @@ export function planAddition(lvm: LvmState, seen: SeenDisk, request: StorageRequ
         name: group.name,
         devices: [seen.path],
       },
-      ...useFree(lvm, group, docker, seen.disk.sizeBytes),
+      ...useFree(lvm, group, docker, seen.disk.sizeBytes, fileSystemBytes),
     ],
   };
 }
 
 /** @param addedBytes what earlier steps of the same plan bring into the group */
-function useFree(lvm: LvmState, group: VolumeGroup, docker: DockerStorageConfig, addedBytes: number): Step[] {
+function useFree(
+  lvm: LvmState,
+  group: VolumeGroup,
+  docker: DockerStorageConfig,
+  addedBytes: number,
+  fileSystemBytes: number | null,
+): Step[] {
   const volumes = lvm.logicalVolumes.filter((v) => v.volumeGroupUuid === group.uuid);
   const isPool = docker.driver === 'devicemapper';
-  const name = isPool ? dockerPoolVolume : dockerRootVolume;
-  const volume = volumes.find((v) => v.name === name);
-  if (volume === undefined) return [];
+  const root = volumes.find((v) => v.name === dockerRootVolume);
+  const volume = isPool ? volumes.find((v) => v.name === dockerPoolVolume) : root;
+  const steps: Step[] = [];
   const freeBytes = group.freeBytes + addedBytes;
   // A pool's group keeps a reserve; only what goes beyond it is there to be used.
-  const reserveBytes = isPool ? volume.sizeBytes / 5 : 0;
-  if (freeBytes < Math.max(reserveBytes, 2 * group.extentBytes)) return [];
-  const why = `${bytesText(freeBytes)} are free in ${group.name}${addedBytes > 0 ? ' then' : ''}`;
-  const percentOfFree = isPool ? poolPercent : 100;
-  const steps: Step[] = [
-    { kind: 'growVolume', component: 'storage', why, volumeGroup: group.name, name, percentOfFree },
-  ];
-  if (!isPool) {
+  const reserveBytes = isPool && volume !== undefined ? volume.sizeBytes / 5 : 0;
+  if (volume !== undefined && freeBytes >= Math.max(reserveBytes, 2 * group.extentBytes)) {
+    steps.push({
+      kind: 'growVolume',
+      component: 'storage',
+      why: `${bytesText(freeBytes)} are free in ${group.name}${addedBytes > 0 ? ' then' : ''}`,
+      volumeGroup: group.name,
+      name: volume.name,
+      percentOfFree: isPool ? poolPercent : 100,
+    });
+  }
+  const isRootGrown = !isPool && steps.length > 0;
+  if (root !== undefined && (isRootGrown || lags(root, docker, fileSystemBytes))) {
     steps.push({
       kind: 'growFileSystem',
       component: 'storage',
       why: 'docker sees the room only in the file system; it stays mounted and docker goes on',
       mountPoint: dockerDirectory,
-      path: volumePath(group.name, name),
+      path: volumePath(group.name, dockerRootVolume),
       type: docker.filesystem,
     });
   }
   return steps;
 }
 
-function noGroup(docker: DockerStorageConfig): StoragePlan {
-  return {
-    kind: 'refused',
-    refusals: [
-      {
-        reason: 'NoGroup',
-        message: `there is no volume group ${docker.volumeGroup} on this host yet`,
-        hint: 'diyc-agent status says what storage waits for',
-      },
-    ],
-  };
+/**
+ * Whether the file system is smaller than its volume by more than what it takes for itself: xfs its log (64 MiB, later
+ * 1/2048), ext4 its inodes (1/64), its journal (1/16, 1 GiB at most) and its tables.
+ */
+function lags(volume: LogicalVolume, docker: DockerStorageConfig, fileSystemBytes: number | null): boolean {
+  if (fileSystemBytes === null) return false;
+  const { sizeBytes } = volume;
+  const ownBytes =
+    docker.filesystem === 'xfs'
+      ? 96 * mebibyte + sizeBytes / 512
+      : 32 * mebibyte + sizeBytes / 32 + Math.min(sizeBytes / 8, 1024 * mebibyte);
+  return sizeBytes - fileSystemBytes > ownBytes;
+}
+
+/** The group of that name, if it is this node's: another node's, or one that says of nobody, is not made larger either. */
+function ownGroup(lvm: LvmState, { cluster, node, docker }: StorageRequest): VolumeGroup | StoragePlan {
+  const [group, second] = lvm.volumeGroups.filter((g) => g.name === docker.volumeGroup);
+  if (group === undefined) {
+    return refused(
+      'NoGroup',
+      `there is no volume group ${docker.volumeGroup} on this host yet`,
+      'diyc-agent status says what storage waits for',
+    );
+  }
+  if (second !== undefined) {
+    return refused(
+      'TwoGroups',
+      `two volume groups are called ${group.name} (${group.uuid} and ${second.uuid}): disks of two hosts are in this one`,
+      'find out which belongs here (pvs -o +vg_uuid,vg_tags), and take the other disk away',
+    );
+  }
+  const owner = ownerOf(group);
+  if (owner?.node === node && owner.cluster === cluster) return group;
+  return refused(
+    'OtherOwner',
+    owner === null
+      ? `volume group ${group.name} does not say whose it is, so it is not taken for that of ${node}`
+      : `volume group ${group.name} belongs to node ${owner.node} of cluster ${owner.cluster ?? '(unnamed)'}`,
+    'diyc-agent storage show tells on which disk it is, and what to do about it',
+  );
+}
+
+function refused(reason: string, message: string, hint: string): StoragePlan {
+  return { kind: 'refused', refusals: [{ reason, message, hint }] };
 }

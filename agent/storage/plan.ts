@@ -47,6 +47,8 @@ export interface StorageRequest {
   readonly docker: DockerStorageConfig;
   /** Where docker-storage-setup is installed it makes the thin pool. */
   readonly storageSetup: AbsolutePath | null;
+  /** Disks that a run of this agent was about to give to LVM when it was cut off. */
+  readonly begun?: ReadonlySet<AbsolutePath>;
 }
 
 /** Why nothing is done, and what a person can do about it. */
@@ -78,8 +80,10 @@ function rootPercent(docker: DockerStorageConfig): number {
  */
 export function planStorage(sight: StorageSight, request: StorageRequest): StoragePlan {
   const { docker } = request;
-  const claim: Claim = { cluster: request.cluster, node: request.node, volumeGroup: docker.volumeGroup };
-  const verdicts = sight.disks.map((seen) => ({ ...seen, verdict: judgeDisk(seen.disk, sight.lvm, claim) }));
+  const verdicts = sight.disks.map((seen) => ({
+    ...seen,
+    verdict: judgeDisk(seen.disk, sight.lvm, claimOf(request, seen.path)),
+  }));
   const refusals: Refusal[] = [];
   const wipes: Step[] = [];
   const fresh: AbsolutePath[] = [];
@@ -107,10 +111,12 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
     fresh.push(path);
   }
   const groups = sight.lvm.volumeGroups.filter((g) => g.name === docker.volumeGroup);
-  refusals.push(...groupRefusals(groups, sight, claim, verdicts), ...setupRefusals(sight.setup, request));
+  refusals.push(...groupRefusals(groups, sight, request.node, verdicts), ...setupRefusals(sight.setup, request));
   if (refusals.length > 0) return { kind: 'refused', refusals };
 
   const group = groups[0];
+  // A group of that name which is given up with its disk is gone, or partial, after the wipe: the next look says which.
+  if (group !== undefined && !verdicts.some((v) => v.verdict.kind === 'ours')) return { kind: 'steps', steps: wipes };
   if (group === undefined) {
     const sizeBytes = sight.disks.reduce((sum, d) => sum + d.disk.sizeBytes, 0);
     if (sizeBytes < smallestGroupBytes) return tooSmall(docker.volumeGroup, sizeBytes);
@@ -145,6 +151,11 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
   return { kind: 'steps', steps: [...steps, ...made] };
 }
 
+/** What the node claims of a disk. */
+export function claimOf({ cluster, node, docker, begun }: StorageRequest, path: AbsolutePath): Claim {
+  return { cluster, node, volumeGroup: docker.volumeGroup, isBegun: begun?.has(path) === true };
+}
+
 /** A disk in people's words: kernel name, size, model, serial. */
 export function describeDisk(disk: DiskState): string {
   const parts = [
@@ -163,7 +174,7 @@ function isDockers(volume: LogicalVolume): boolean {
 function groupRefusals(
   groups: readonly VolumeGroup[],
   sight: StorageSight,
-  claim: Claim,
+  node: string,
   verdicts: readonly { readonly verdict: { readonly kind: string } }[],
 ): Refusal[] {
   const [group, second] = groups;
@@ -193,7 +204,7 @@ function groupRefusals(
     return [
       {
         reason: 'DiskMissing',
-        message: `volume group ${group.name} of node ${claim.node} lacks one of its disks (it has ${where.join(', ')})`,
+        message: `volume group ${group.name} of node ${node} lacks one of its disks (it has ${where.join(', ')})`,
         hint: 'bring the missing disk back; nothing is activated without it',
       },
     ];

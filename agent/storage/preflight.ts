@@ -63,15 +63,17 @@ function refuseMissingPrograms(docker: DockerStorageConfig, { programs, storageS
 
 function refuseDaemonFile(docker: DockerStorageConfig, text: string | null): void {
   if (text === null) return;
-  let daemon: Record<string, unknown>;
+  let daemon: Readonly<Record<string, unknown>>;
   try {
-    daemon = JSON.parse(text) as Record<string, unknown>;
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return;
+    daemon = value as Readonly<Record<string, unknown>>;
   } catch {
     // Not JSON: dockerd says so itself, with the place.
     return;
   }
   const root = daemon['data-root'] ?? daemon['graph'];
-  if (typeof root === 'string' && root !== dockerDirectory) {
+  if (typeof root === 'string' && root.replace(/\/+$/, '') !== dockerDirectory) {
     throw new AgentError(
       'config',
       `${daemonFile} puts docker's data into ${root}, and the declared storage is for ${dockerDirectory}`,

@@ -33,15 +33,26 @@ const iscsidUnit = 'iscsid.service';
 export async function openSession(host: Host, reporter: Reporter, request: SessionRequest): Promise<IscsiSession> {
   const { deadlineMs, signal } = request;
   const options = { owner: 'storage', deadlineMs, ...(signal === undefined ? {} : { signal }) };
-  return await waitFor(host, reporter, options, () => lookForSession(host, reporter, request));
+  const daemon: DaemonMemory = { restartedMs: null };
+  return await waitFor(host, reporter, options, () => lookForSession(host, reporter, request, daemon));
 }
 
-async function lookForSession(host: Host, reporter: Reporter, request: SessionRequest): Promise<Look<IscsiSession>> {
+/** When the daemon that this run restarted had been started; null: none was. */
+interface DaemonMemory {
+  restartedMs: number | null;
+}
+
+async function lookForSession(
+  host: Host,
+  reporter: Reporter,
+  request: SessionRequest,
+  daemon: DaemonMemory,
+): Promise<Look<IscsiSession>> {
   const { iscsi } = request;
   const sessions = await host.iscsi.sessions();
   const own = ownSession(sessions, iscsi);
   if (own !== null) return judgeSession(own, iscsi);
-  const stale = await staleDaemon(host, sessions, request.layout);
+  const stale = await staleDaemon(host, sessions, request.layout, daemon);
   if (stale !== null) return stale;
   const reasons: string[] = [];
   let hint = '';
@@ -92,8 +103,13 @@ async function staleDaemon(
   host: Host,
   sessions: readonly IscsiSession[],
   layout: IscsiLayout,
+  memory: DaemonMemory,
 ): Promise<Look<IscsiSession> | null> {
   if (sessions.length > 0) return null;
+  const restarting: Look<IscsiSession> = {
+    ready: false,
+    reason: `iscsid restarts, so that it uses this node's own name from ${layout.initiatorNameFile}`,
+  };
   const [[daemon], stat, uptimeText] = await Promise.all([
     host.units.states([iscsidUnit]),
     host.files.stat(layout.initiatorNameFile),
@@ -101,13 +117,13 @@ async function staleDaemon(
   ]);
   const uptimeMs = Number(uptimeText?.split(' ')[0]) * 1000;
   if (daemon === undefined || daemon.active !== 'active' || stat === null || Number.isNaN(uptimeMs)) return null;
+  // Once is enough: a wall clock that was set back since the name was written would make every daemon seem older.
+  if (memory.restartedMs !== null) return daemon.mainStartMs === memory.restartedMs ? restarting : null;
   const daemonAgeMs = uptimeMs - daemon.mainStartMs;
   if (daemon.mainStartMs === 0 || daemonAgeMs <= host.clock.now() - stat.modifiedMs) return null;
+  memory.restartedMs = daemon.mainStartMs;
   await host.units.queueRestart([iscsidUnit]);
-  return {
-    ready: false,
-    reason: `iscsid restarts, so that it uses this node's own name from ${layout.initiatorNameFile}`,
-  };
+  return restarting;
 }
 
 /** @throws AgentError as the initiator's port does; retryable where another try may help */

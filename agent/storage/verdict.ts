@@ -7,6 +7,8 @@ export interface Claim {
   readonly cluster: string;
   readonly node: string;
   readonly volumeGroup: string;
+  /** This agent was about to make the disk a physical volume when it was cut off: then the label is its own. */
+  readonly isBegun?: boolean;
 }
 
 export type DiskVerdict =
@@ -66,6 +68,8 @@ export function judgeDisk(disk: DiskState, lvm: LvmState, claim: Claim): DiskVer
 
 function judgePhysicalVolume(disk: DiskState, volume: PhysicalVolume, lvm: LvmState, claim: Claim): DiskVerdict {
   if (volume.volumeGroup === null) {
+    const isOnlyLabel = disk.users.length === 0 && disk.signatures.every((s) => s.type === 'LVM2_member');
+    if (claim.isBegun === true && isOnlyLabel && !disk.readOnly) return { kind: 'blank' };
     return {
       kind: 'refused',
       found: 'it is an LVM physical volume without a group',

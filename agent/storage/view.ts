@@ -93,12 +93,16 @@ export async function viewStorage(
     growth:
       group === null
         ? null
-        : planGrowth(lvm, {
-            cluster: request.cluster,
-            node: request.node,
-            docker,
-            storageSetup: request.layout.storage.storageSetup,
-          }),
+        : planGrowth(
+            lvm,
+            {
+              cluster: request.cluster,
+              node: request.node,
+              docker,
+              storageSetup: request.layout.storage.storageSetup,
+            },
+            dockerSpace?.totalBytes ?? null,
+          ),
   };
 }
 

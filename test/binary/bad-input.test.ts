@@ -4,7 +4,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { expectUntouched, layOutTrees, listing, snapshot, touched } from '../support/golden.ts';
+import { fileURLToPath } from 'node:url';
+import {
+  expectUntouched,
+  type GoldenCase,
+  layOut,
+  layOutTrees,
+  listing,
+  snapshot,
+  touched,
+} from '../support/golden.ts';
 import { findEtcd, startEtcd } from '../support/real-etcd.ts';
 import { type BinaryRun, builtBinary, runBinary } from '../support/run-binary.ts';
 import { withTempDir } from '../support/temp-dir.ts';
@@ -417,6 +426,82 @@ describe.skipIf(!canMount)('a target that cannot be written', () => {
   });
 });
 
+describe('storage', () => {
+  /** Debian with docker-ce and a LUN declared, as it is before its first boot. */
+  const declared = async (look: (root: string) => Promise<void>): Promise<void> => {
+    const place = fileURLToPath(new URL('../golden/storage-declared', import.meta.url));
+    const golden = JSON.parse(await readFile(`${place}/case.json`, 'utf8')) as GoldenCase;
+    await withTempDir(async (root) => {
+      await layOut(root, place, golden);
+      await look(root);
+    });
+  };
+
+  for (const verb of ['attach', 'detach', 'show', 'grow --yes', 'add iscsi:1 --yes']) {
+    test.skipIf(!isRoot)(`${verb} below --root is refused: that needs the running host`, async () => {
+      await declared(async (root) => {
+        const before = await snapshot(root);
+        const run = await runBinary(['storage', ...verb.split(' '), '--root', root]);
+        expect([run.code, run.stdout]).toEqual([64, '']);
+        expect(run.stderr).toMatch(/^error: cannot .+ below the root .+: that needs the running host$/m);
+        expect(run.stderr).toContain('  hint: run the same command on the host itself, without --root\n');
+        // Not even the file that says how the last attempt ended.
+        expect(listing(before, await snapshot(root))).not.toContain('storage.json');
+        expect(listing(before, await snapshot(root)).match(/ \/(?!run\b)\S+/g)).toBeNull();
+      });
+    });
+
+    test(`${verb} where the cluster file declares none: that is said, and nothing is touched`, async () => {
+      await onHost(
+        () => Promise.resolve(),
+        async (root) => {
+          const before = await snapshot(root);
+          const run = await runBinary(['storage', ...verb.split(' '), '--root', root]);
+          if (verb === 'show') {
+            expect([run.code, run.stderr]).toEqual([0, '']);
+            expect(run.stdout).toStartWith('no storage is declared for a1: ');
+          } else {
+            expect([run.code, run.stdout]).toEqual([78, '']);
+            expect(run.stderr).toBe(
+              'error: the cluster file declares no storage for a1\n  hint: docker uses the root disk; to give it a disk of its own, add storage: to the cluster file\n',
+            );
+          }
+          expectUntouched(before, await snapshot(root));
+        },
+      );
+    });
+  }
+
+  for (const name of ['sdb', '/dev/sdb', 'iscsi:x', '/dev/disk/by-uuid/1', '']) {
+    test.skipIf(!isRoot)(`add ${JSON.stringify(name)}: no name that stays with one disk`, async () => {
+      const run = await runBinary(['storage', 'add', name, '--yes']);
+      expect([run.code, run.stdout, run.stderr]).toEqual([
+        64,
+        '',
+        `error: cannot add "${name}": it is no name that stays with one disk\n  hint: give iscsi:LUN, or a name of /dev/disk/by-id or /dev/disk/by-path (ls -l shows which disk is which)\n`,
+      ]);
+    });
+  }
+
+  for (const size of ['12X', '-1', '0', 'M', '', '1e9', '99999999999999G']) {
+    test(`estimate ${JSON.stringify(size)}: no size`, async () => {
+      const run = await runBinary(['storage', 'estimate', '--', size]);
+      expect([run.code, run.stdout, run.stderr]).toEqual([
+        64,
+        '',
+        `error: SIZE is "${size}", which is no size\n  hint: write a number above zero and a unit: 80M, 1.5G, 300MiB\n`,
+      ]);
+    });
+  }
+
+  test.skipIf(!isRoot)('a missing argument, a verb that does not exist, a deadline that is none', async () => {
+    for (const args of [['add'], ['estimate'], ['attatch'], ['grow', '--deadline', 'soon']]) {
+      const run = await runBinary(['storage', ...args]);
+      expect([args, run.code, run.stdout]).toEqual([args, 64, '']);
+    }
+  });
+});
+
 describe.skipIf(!isRoot)('without root', () => {
   let directory = '';
   let program = '';
@@ -435,7 +520,17 @@ describe.skipIf(!isRoot)('without root', () => {
     return spawnSync('setpriv', drop, { encoding: 'utf8', cwd: '/', env: { PATH: '/usr/bin:/bin' } });
   }
 
-  for (const verb of ['boot', 'apply', 'report', 'join seed', 'join lease', 'join bridge', 'join forward']) {
+  const storage = ['attach', 'detach', 'show', 'grow', 'gauge'].map((verb) => `storage ${verb}`);
+  for (const verb of [
+    'boot',
+    'apply',
+    'report',
+    'join seed',
+    'join lease',
+    'join bridge',
+    'join forward',
+    ...storage,
+  ]) {
     test(`${verb} ends with 77 before it looks at anything`, () => {
       const run = asNobody(...verb.split(' '));
       expect([run.status, run.stdout]).toEqual([77, '']);

@@ -4,9 +4,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { exitCodes } from '../../agent/model/errors.ts';
-import { runDirectory } from '../../agent/model/paths.ts';
+import { agentBinary, runDirectory } from '../../agent/model/paths.ts';
+import { renderDockerDropIn } from '../../agent/render/docker.ts';
+import {
+  dockerMountUnit,
+  renderDockerMount,
+  renderIscsiDropIn,
+  storageUnit,
+} from '../../agent/render/storage-mount.ts';
+import { layout } from '../support/builders.ts';
+import { declared } from '../support/storage-builders.ts';
 
 const units = join(import.meta.dirname, '../../units');
 const packaging = join(import.meta.dirname, '../../packaging');
@@ -32,6 +41,31 @@ const host: Readonly<Record<string, string>> = {
     '[Unit]\nAfter=cloud-init.service network.target\nBefore=docker.service\n[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n',
 };
 
+/** The initiator of both families: neither has default dependencies, both want to be done before remote file systems. */
+const early = 'DefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target remote-fs-pre.target\n';
+const oneshot = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n';
+const socket = '[Socket]\nListenStream=@ISCSIADM_ABSTRACT_NAMESPACE\n[Install]\nWantedBy=sockets.target\n';
+const initiators: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  Debian: {
+    'iscsid.socket': socket,
+    'iscsid.service': `[Unit]\nWants=network-online.target remote-fs-pre.target\nAfter=network.target network-online.target\n${early}${oneshot}[Install]\nWantedBy=sysinit.target\n`,
+    'open-iscsi.service': `[Unit]\nWants=network-online.target remote-fs-pre.target iscsid.service\nAfter=network-online.target iscsid.service\n${early}${oneshot}[Install]\nWantedBy=sysinit.target\n`,
+  },
+  Fedora: {
+    'iscsid.socket': socket,
+    'iscsid.service': `[Unit]\nAfter=network.target iscsiuio.service\n${early}[Service]\nType=notify\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n`,
+    'iscsi.service': `[Unit]\nAfter=network.target network-online.target iscsid.service\n${early}${oneshot}[Install]\nWantedBy=sysinit.target\n`,
+    'multipathd.service': `[Unit]\nBefore=iscsi.service iscsid.service lvm2-activation-early.service\nAfter=systemd-udev-trigger.service\n${early}${oneshot}[Install]\nWantedBy=sysinit.target\n`,
+  },
+};
+
+/** What `boot` adds where docker's storage is a LUN. */
+const onStorage: Readonly<Record<string, string>> = {
+  [dockerMountUnit]: renderDockerMount(declared()),
+  [`${storageUnit}.d/iscsi.conf`]: renderIscsiDropIn('iscsid.socket'),
+  'docker.service.d/zz-diyc-agent.conf': renderDockerDropIn(layout().docker, agentBinary, true),
+};
+
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 
 /** What `systemd-analyze verify` says of starting multi-user.target with these units enabled. */
@@ -40,6 +74,7 @@ function verify(files: Readonly<Record<string, string>>): string {
   try {
     for (const [name, content] of Object.entries(files)) {
       // programs are not what is looked at, and their absence is an error
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), content.replaceAll(/^(Exec\w+=)\S+.*$/gm, '$1/bin/true'));
       for (const [, target] of content.matchAll(/^WantedBy=(\S+)$/gm)) {
         mkdirSync(join(folder, `${target}.wants`), { recursive: true });
@@ -77,6 +112,30 @@ describe('units', () => {
     expect(verify({ ...host, ...ours, 'diyc-agent.service': planted })).toContain('ordering cycle');
   });
 
+  for (const [family, initiator] of Object.entries(initiators)) {
+    const files = { ...host, ...initiator, ...ours, ...onStorage };
+    test.skipIf(!hasSystemd)(
+      `with docker on a LUN they load, and there is no circle beside ${family}'s initiator`,
+      () => {
+        expect(verify(files)).toBe('');
+      },
+    );
+
+    test.skipIf(!hasSystemd)(`a circle through docker's mount would be seen beside ${family}'s initiator`, () => {
+      // As any local mount it would be before local-fs.target, and that is before everything its volume needs.
+      const local = renderDockerMount(declared()).replace('DefaultDependencies=no\n', '');
+      expect(local).not.toBe(renderDockerMount(declared()));
+      expect(verify({ ...files, [dockerMountUnit]: local })).toContain('ordering cycle');
+    });
+  }
+
+  test.skipIf(!hasSystemd)("docker's mount has the name that systemd gives its place", () => {
+    const { stdout } = spawnSync('systemd-escape', ['--path', '--suffix=mount', '/var/lib/docker'], {
+      encoding: 'utf8',
+    });
+    expect(stdout.trim()).toBe(dockerMountUnit);
+  });
+
   test('leave Bun no way to run anything else', () => {
     const agents = own.filter((file) => /^ExecStart=\/usr\/bin\/diyc-agent/m.test(text(file)));
     expect(agents.length).toBeGreaterThan(0);
@@ -98,8 +157,12 @@ describe('units', () => {
     );
   });
 
-  test('are enabled by the preset file, each one that can be', () => {
-    const installable = own.filter((file) => file.startsWith('diyc-agent') && text(file).includes('[Install]'));
+  test('are enabled by the preset file, but for those that the agent enables where they are needed', () => {
+    const byAgent = [storageUnit, 'diyc-agent-gauge.timer'];
+    const installable = own.filter(
+      (file) => file.startsWith('diyc-agent') && text(file).includes('[Install]') && !byAgent.includes(file),
+    );
+    for (const file of byAgent) expect(text(file)).toContain('[Install]\n');
     const preset = text('80-diyc-agent.preset');
     expect([...preset.matchAll(/^enable (\S+)$/gm)].map(([, unit]) => unit).sort()).toEqual(installable.sort());
   });

@@ -14,6 +14,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const cases = readdirSync(here, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => ({ name, golden: JSON.parse(readFileSync(`${here}${name}/case.json`, 'utf8')) as GoldenCase }));
+const ownUnits = fileURLToPath(new URL('../../units/', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 /** `verify --root` came with systemd 250. */
 const systemd = Number(/^systemd (\d+)/.exec(run('systemd-analyze', ['--version']).stdout)?.[1] ?? '0');
@@ -38,6 +39,8 @@ async function bootedTree(root: string, name: string, golden: GoldenCase): Promi
     if (/\.(target|slice)$/.test(file))
       await copyFile(`/usr/lib/systemd/system/${file}`, `${root}/usr/lib/systemd/system/${file}`);
   }
+  for (const file of (await readdir(ownUnits)).filter((f) => /^diyc-agent.*\.(service|timer)$/.test(f)))
+    await copyFile(`${ownUnits}${file}`, `${root}/usr/lib/systemd/system/${file}`);
 }
 
 describe('the units and drop-ins of every golden tree load in systemd itself', () => {

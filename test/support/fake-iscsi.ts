@@ -44,6 +44,8 @@ export interface FakeIscsiOptions<Disk> {
 }
 
 export interface FakeIscsi<Disk> extends Iscsi {
+  /** Every login that was tried, refused ones too: `target portal`. */
+  readonly logins: readonly string[];
   /** Change a target; LUNs that it gets show at the next login or rescan. */
   setTarget(target: FakeTarget<Disk>): void;
   /** One portal, of whatever targets: `down` refuses connections. */
@@ -92,6 +94,7 @@ export function fakeIscsi<Disk>(options: FakeIscsiOptions<Disk>): FakeIscsi<Disk
   let sessions: LiveSession[] = [];
   let daemonName: string | null = null;
   let nextId = 1;
+  const logins: string[] = [];
 
   const isAt = (target: FakeTarget<Disk>, portal: string): boolean =>
     target.portals.some((p) => normalPortal(p) === portal);
@@ -146,6 +149,7 @@ export function fakeIscsi<Disk>(options: FakeIscsiOptions<Disk>): FakeIscsi<Disk
   }
 
   return {
+    logins,
     async sessions() {
       log.assertAlive();
       return sessions.map(({ disks: _, ...session }) => session);
@@ -186,6 +190,7 @@ export function fakeIscsi<Disk>(options: FakeIscsiOptions<Disk>): FakeIscsi<Disk
       log.assertAlive();
       const portal = normalPortal(node.portal);
       const attempted = `log in to ${node.target} at ${portal}`;
+      logins.push(`${node.target} ${portal}`);
       const record = await readRecord({ ...node, portal });
       if (record === null) fail(21, attempted, 'iscsiadm: No records found\n');
       if (sessions.some((s) => s.target === node.target && s.portal === portal)) return;

@@ -174,6 +174,13 @@ describe('wiping', () => {
     );
   });
 
+  test('of a group without an owner is all that is done before the next look: the group may be gone by then', () => {
+    const unmarked = sight({ lvm: ownLvm({ volumeGroups: [group({ tags: [] })] }) });
+    expect(stepsOf(planStorage(unmarked, request({ wipe: ['beaf11'] })))).toEqual([
+      expect.stringMatching(/^WIPE .+ \(serial beaf11\)/),
+    ]);
+  });
+
   test('is never done to what is in use or belongs to another node', () => {
     const mounted = sight({ disks: [{ path: lunPath, disk: disk({ ...dirty, mountPoints: ['/srv'] }) }] });
     const foreign = sight({

@@ -160,6 +160,23 @@ describe('a disk', () => {
     });
   }
 
+  test('with a label of LVM and no group is blank where this agent was cut off making it, and nothing else is on it', () => {
+    const lvm = { ...noLvm, physicalVolumes: [physicalVolume({ volumeGroup: null, volumeGroupUuid: null })] };
+    const begun = { ...claim, isBegun: true };
+    const signatures = [{ type: 'LVM2_member', label: null }];
+    expect(judgeDisk(disk({ signatures }), lvm, begun)).toEqual({ kind: 'blank' });
+    const more = [
+      disk({ signatures: [...signatures, { type: 'ext4', label: null }] }),
+      disk({ signatures, users: [user('md0', 'raid1')] }),
+      disk({ signatures, readOnly: true }),
+    ];
+    for (const each of more) expect(judgeDisk(each, lvm, begun).kind).toBe('refused');
+    // A group on it is somebody's, whatever was begun.
+    expect(judgeDisk(disk({ signatures }), ownLvm({ volumeGroups: [group({ tags: [] })] }), begun).kind).toBe(
+      'refused',
+    );
+  });
+
   test('is offered for wiping by its serial, and without one only by hand', () => {
     const signatures = [{ type: 'xfs', label: null }];
     const named = judgeDisk(disk({ signatures }), noLvm, claim);
