@@ -1,9 +1,10 @@
 // `storage estimate SIZE`: what pulling an image of that size would cost a live host, before it costs it.
 
-import { parseSize, sizeText } from '../live/amounts.ts';
+import { parseSize } from '../live/amounts.ts';
 import { isOnOverlay } from '../live/brake.ts';
 import { lookAtLive } from '../live/look.ts';
 import { estimatePull } from '../live/pull-estimate.ts';
+import { sizeText } from '../model/byte-size.ts';
 import { isAgentError } from '../model/errors.ts';
 import { dockerDirectory } from '../model/storage.ts';
 import type { Host } from '../ports/host.ts';

@@ -1,5 +1,6 @@
 // `storage add DEVICE` and `storage grow`: more room for docker, shown first and done on the operator's word.
 
+import { parseDevice } from '../config/device-names.ts';
 import { apply } from '../converge/apply.ts';
 import { recall, recallBegunDisks } from '../converge/journal.ts';
 import { runKey } from '../converge/prepare.ts';
@@ -79,12 +80,9 @@ function requestOf(node: Gathered, { docker }: StorageConfig): StorageRequest {
 
 /** @throws AgentError `usage` for a name that another disk may have tomorrow */
 function readDevice(text: string): DeviceRef {
-  const lun = /^iscsi:(\d{1,5})$/.exec(text)?.[1];
-  if (lun !== undefined) return { kind: 'iscsi', lun: Number(lun) };
-  if (/^\/dev\/(disk\/by-(id|path)|mapper)\/[^/]+$/.test(text)) return { kind: 'path', path: text as AbsolutePath };
-  throw new AgentError('usage', `cannot add "${text}": it is no name that stays with one disk`, {
-    hint: 'give iscsi:LUN, or a name of /dev/disk/by-id or /dev/disk/by-path (ls -l shows which disk is which)',
-  });
+  const device = parseDevice(text);
+  if (device.kind !== 'refused') return device;
+  throw new AgentError('usage', `cannot add "${text}": ${device.message}`, { hint: device.remedy });
 }
 
 async function pathOf(context: CommandContext, device: DeviceRef, storage: StorageConfig): Promise<AbsolutePath> {

@@ -17,11 +17,11 @@ import { viewJson, viewLines } from '../storage/view-text.ts';
 import type { Action } from './command.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile } from './options.ts';
-import { requireRoot } from './permission.ts';
+import { requireRootToLook } from './permission.ts';
 
 /** Print what there is; a target is asked whether its LUNs have grown, nothing else is touched. */
 export const storageShow: Action = async ({ host, reporter, options: global, out, signal }) => {
-  requireRoot(host, global.root, 'storage show');
+  requireRootToLook(host, global.root, 'storage show');
   const node = await gather(host, reporter, configFile(global.config));
   const look = await lookAtLive(host);
   const view = await storageView(host, node);

@@ -38,7 +38,12 @@ export const storageAttach: Action = async ({ host, reporter, options: global, v
   requireRoot(host, global.root, 'storage attach');
   const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   const node = await gather(host, reporter, configFile(global.config));
-  const storage = declaredStorage(node);
+  const storage = storageOf(node.config, node.node.name);
+  if (storage === null) {
+    // A unit that a distribution enables by itself has nothing to do, and is no failure.
+    reporter.emit({ event: 'storage.undeclared', node: node.node.name });
+    return 0;
+  }
   const result = await attachStorage(host, reporter, {
     storage,
     cluster: node.config.cluster,
@@ -67,7 +72,11 @@ async function startDocker(host: Host): Promise<void> {
 export const storageDetach: Action = async ({ host, reporter, options: global }) => {
   requireRoot(host, global.root, 'storage detach');
   const node = await gather(host, reporter, configFile(global.config));
-  const storage = declaredStorage(node);
+  const storage = storageOf(node.config, node.node.name);
+  if (storage === null) {
+    reporter.emit({ event: 'storage.undeclared', node: node.node.name });
+    return 0;
+  }
   await detachStorage(host, reporter, { storage, cluster: node.config.cluster, node: node.node.name });
   return 0;
 };

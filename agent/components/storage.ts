@@ -1,6 +1,6 @@
 // docker's storage on this node: the unit that attaches it, the mount that docker waits for, and how full it is.
 
-import { bytesText } from '../model/byte-size.ts';
+import { sizeText } from '../model/byte-size.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
@@ -213,7 +213,7 @@ async function grownDisks(host: ReadOnlyHost, disks: readonly AttachedDisk[]): P
     // In units of 512 bytes, whatever the disk's own block size (block/genhd.c).
     const sectors = Number(await host.files.readText(`/sys/class/block/${disk.name}/size`));
     if (Number.isFinite(sectors) && sectors * 512 > disk.sizeBytes)
-      grown.push(`${disk.name} has grown from ${bytesText(disk.sizeBytes)} to ${bytesText(sectors * 512)}`);
+      grown.push(`${disk.name} has grown from ${sizeText(disk.sizeBytes)} to ${sizeText(sectors * 512)}`);
   }
   return grown;
 }

@@ -1,19 +1,7 @@
 // Amounts for people: sizes, rates and times, written and read.
 
+import { sizeText } from '../model/byte-size.ts';
 import { AgentError } from '../model/errors.ts';
-
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-/** `512 MiB`, `1.0 GiB`, `4.1 MiB`: two digits below ten from GiB up and for small numbers, none above. */
-export function sizeText(bytes: number): string {
-  let value = Math.max(0, bytes);
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || value >= 9.95 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? 'B'}`;
-}
 
 /** Per minute, which is what people watch: `4.1 MiB/min`. */
 export function rateText(bytesPerSec: number): string {

@@ -1,8 +1,9 @@
 // The overlay of a live root as a condition: the figures, and what to do while something can still be done.
 
+import { sizeText } from '../model/byte-size.ts';
 import type { Condition } from '../model/condition.ts';
 import type { Gauge } from '../model/live.ts';
-import { rateText, sizeText, timeText } from './amounts.ts';
+import { rateText, timeText } from './amounts.ts';
 
 const type = 'LiveOverlay';
 

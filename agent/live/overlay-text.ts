@@ -1,9 +1,10 @@
 // The overlay's part of `storage show`: lines for people, an object for programs.
 
+import { sizeText } from '../model/byte-size.ts';
 import type { Gauge, Growth, LiveRoot } from '../model/live.ts';
 import { printableLine } from '../model/printable.ts';
 import { renderTable } from '../render/table.ts';
-import { rateText, sizeText, timeText } from './amounts.ts';
+import { rateText, timeText } from './amounts.ts';
 import type { BrakeState } from './brake.ts';
 import { fillText } from './condition.ts';
 

@@ -1,7 +1,7 @@
 // What pulling an image costs of the overlay: the download, the layers unpacked, and what copy-on-write adds.
 
+import { sizeText } from '../model/byte-size.ts';
 import type { OverlayKind } from '../model/live.ts';
-import { sizeText } from './amounts.ts';
 import { gaugeLimits } from './gauge.ts';
 
 export interface PullQuestion {

@@ -1,15 +1,14 @@
-// Sizes in bytes for people, and the sizes that people write.
+// Sizes in bytes for people.
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
-/** `2.0 GiB`, `512 MiB`: two digits that count, units of 1024. */
-export function bytesText(bytes: number): string {
-  let value = bytes;
+/** `512 MiB`, `1.0 GiB`, `4.1 MiB`: one decimal below ten, none above. */
+export function sizeText(bytes: number): string {
+  let value = Math.max(0, bytes);
   let unit = 0;
-  while (Math.abs(value) >= 1024 && unit < units.length - 1) {
+  while (value >= 1024 && unit < units.length - 1) {
     value /= 1024;
-    unit += 1;
+    unit++;
   }
-  const text = unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1);
-  return `${text} ${units[unit]}`;
+  return `${unit === 0 || value >= 9.95 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? 'B'}`;
 }

@@ -39,6 +39,7 @@ export type AgentEvent =
   | { readonly event: 'flannel.drift'; readonly key: string; readonly found: string; readonly wanted: string }
   | { readonly event: 'brake.applied'; readonly why: string; readonly release: string }
   | { readonly event: 'brake.released'; readonly why: string }
+  | { readonly event: 'storage.undeclared'; readonly node: string }
   | { readonly event: 'storage.attached'; readonly message: string }
   | { readonly event: 'run.unchanged'; readonly verb: string; readonly node: string }
   | { readonly event: 'run.finished'; readonly verb: string; readonly outcome: string; readonly durationMs: number };

@@ -1,6 +1,6 @@
 // A step is one change to the machine as data: what, for which component, and why; executors carry them out.
 
-import { bytesText } from './byte-size.ts';
+import { sizeText } from './byte-size.ts';
 import type { Account } from './layout.ts';
 import type { AbsolutePath } from './paths.ts';
 import type { Secret } from './secret.ts';
@@ -141,13 +141,13 @@ export function describeStep(step: Step): string {
     case 'extendVolumeGroup':
       return `add ${step.devices.join(', ')} to volume group ${step.name}`;
     case 'growPhysicalVolume':
-      return `use the ${bytesText(step.byBytes)} that ${step.path} has grown by`;
+      return `use the ${sizeText(step.byBytes)} that ${step.path} has grown by`;
     case 'activateVolumeGroup':
       return `activate volume group ${step.name}`;
     case 'deactivateVolumeGroup':
       return `deactivate volume group ${step.name}`;
     case 'makeVolume':
-      return `make volume ${step.volumeGroup}/${step.name} (${'bytes' in step.size ? bytesText(step.size.bytes) : `${step.size.percentOfFree} % of what is free`})`;
+      return `make volume ${step.volumeGroup}/${step.name} (${'bytes' in step.size ? sizeText(step.size.bytes) : `${step.size.percentOfFree} % of what is free`})`;
     case 'makeThinPool':
       return `make thin pool ${step.volumeGroup}/${step.name} (${step.percentOfFree} % of what is free)`;
     case 'growVolume':

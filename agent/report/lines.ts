@@ -107,6 +107,12 @@ export function lineOf(event: AgentEvent): Line {
       };
     case 'brake.released':
       return { level: 'info', message: `downloads of images go on: ${event.why}`, fields: {} };
+    case 'storage.undeclared':
+      return {
+        level: 'info',
+        message: `nothing to do: the cluster file declares no storage for ${event.node}`,
+        fields: { node: event.node },
+      };
     case 'storage.attached':
       return { level: 'info', message: `storage is attached: ${event.message}`, fields: {} };
     case 'run.unchanged':

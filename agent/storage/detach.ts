@@ -3,11 +3,13 @@
 import { execute } from '../converge/executors.ts';
 import { AgentError } from '../model/errors.ts';
 import { covering, parseMountInfo } from '../model/mount-table.ts';
+import { type AbsolutePath, under } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
   type DockerStorageConfig,
   dockerDirectory,
   type IscsiSession,
+  iscsiDiskPath,
   ownerOf,
   type StorageConfig,
 } from '../model/storage.ts';
@@ -58,13 +60,22 @@ export async function detachStorage(host: Host, reporter: Reporter, request: Det
   const session = ownSession(await host.iscsi.sessions(), iscsi);
   if (session === null) return;
   const { portal, target } = session;
-  if (docker !== null && session.state === 'LOGGED_IN') await refuseWhileLunsAreUsed(host, docker, session);
+  if (session.state === 'LOGGED_IN') await refuseWhileLunsAreUsed(host, docker, session);
   await act({ kind: 'logoutIscsi', component: 'iscsi', why: 'nothing uses its LUNs any more', portal, target });
 }
 
-/** Somebody may have given a LUN to something else, be it a group of that name without our mark. */
-async function refuseWhileLunsAreUsed(host: Host, docker: DockerStorageConfig, session: IscsiSession): Promise<void> {
-  for (const path of diskPaths(docker, session.target, session)) {
+const byPath: AbsolutePath = '/dev/disk/by-path';
+
+/** Every LUN of the session, declared or not: somebody may have given one to something else. */
+async function refuseWhileLunsAreUsed(
+  host: Host,
+  docker: DockerStorageConfig | null,
+  session: IscsiSession,
+): Promise<void> {
+  const prefix = iscsiDiskPath(session.portal, session.target, 0).slice(`${byPath}/`.length, -1);
+  const shown = (await host.files.list(byPath)).filter((name) => name.startsWith(prefix) && !/-part\d+$/.test(name));
+  const declared = docker === null ? [] : diskPaths(docker, session.target, session);
+  for (const path of new Set([...declared, ...shown.map((name) => under(byPath, name))])) {
     const disk = await host.disks.inspect(path);
     if (disk === null) continue;
     const used = [disk, ...disk.users].filter((d) => d.mountPoints.length > 0 || (d !== disk && d.type !== 'part'));

@@ -1,6 +1,6 @@
 // Giving docker more room: a LUN that has grown, or a further disk; pure, and never done without the operator's word.
 
-import { bytesText } from '../model/byte-size.ts';
+import { sizeText } from '../model/byte-size.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
@@ -43,7 +43,7 @@ export function planGrowth(lvm: LvmState, request: StorageRequest, fileSystemByt
   const steps: Step[] = grown.map((p) => ({
     kind: 'growPhysicalVolume',
     component: 'storage',
-    why: `the disk has ${bytesText(p.deviceBytes)}, and LVM uses ${bytesText(p.sizeBytes)} of it`,
+    why: `the disk has ${sizeText(p.deviceBytes)}, and LVM uses ${sizeText(p.sizeBytes)} of it`,
     path: p.path as AbsolutePath,
     byBytes: p.deviceBytes - p.sizeBytes,
   }));
@@ -124,7 +124,7 @@ function useFree(
     steps.push({
       kind: 'growVolume',
       component: 'storage',
-      why: `${bytesText(freeBytes)} are free in ${group.name}${addedBytes > 0 ? ' then' : ''}`,
+      why: `${sizeText(freeBytes)} are free in ${group.name}${addedBytes > 0 ? ' then' : ''}`,
       volumeGroup: group.name,
       name: volume.name,
       percentOfFree: isPool ? poolPercent : 100,

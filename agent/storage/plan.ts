@@ -1,6 +1,6 @@
 // What has to be done to the disks so that docker's storage is there: pure, from a look to ordered steps or a refusal.
 
-import { bytesText } from '../model/byte-size.ts';
+import { sizeText } from '../model/byte-size.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
@@ -67,11 +67,18 @@ const rootPercentBesidePool = 20;
 /** What a new pool leaves: room for its metadata to grow, and for the spare copy that a repair needs. */
 const poolPercent = 90;
 /** mkfs.xfs refuses less than 300 MB, and docker needs room for at least one image. */
-export const smallestGroupBytes = 512 * 1024 * 1024;
+const smallestRootBytes = 512 * 1024 * 1024;
 
-/** The share of the free space that docker's directory gets. */
-function rootPercent(docker: DockerStorageConfig): number {
-  return docker.driver === 'overlay2' ? 100 : rootPercentBesidePool;
+/** A directory and, for devicemapper, a pool that is worth having. */
+function smallestGroupBytes(docker: DockerStorageConfig): number {
+  return docker.driver === 'overlay2' ? smallestRootBytes : 3 * smallestRootBytes;
+}
+
+/** All of the group, or beside a pool a share of it that a file system fits into. */
+function rootSize(docker: DockerStorageConfig, freeBytes: number): Step<'makeVolume'>['size'] {
+  if (docker.driver === 'overlay2') return { percentOfFree: 100 };
+  const isEnough = (freeBytes * rootPercentBesidePool) / 100 >= smallestRootBytes;
+  return isEnough ? { percentOfFree: rootPercentBesidePool } : { bytes: smallestRootBytes };
 }
 
 /**
@@ -119,8 +126,9 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
   if (group !== undefined && !verdicts.some((v) => v.verdict.kind === 'ours')) return { kind: 'steps', steps: wipes };
   if (group === undefined) {
     const sizeBytes = sight.disks.reduce((sum, d) => sum + d.disk.sizeBytes, 0);
-    if (sizeBytes < smallestGroupBytes) return tooSmall(docker.volumeGroup, sizeBytes);
-    return { kind: 'steps', steps: [...wipes, makeGroup(request, fresh), ...makeVolumes(request, sight, [])] };
+    if (sizeBytes < smallestGroupBytes(docker)) return tooSmall(docker, sizeBytes);
+    const volumes = makeVolumes(request, sight, [], sizeBytes);
+    return { kind: 'steps', steps: [...wipes, makeGroup(request, fresh), ...volumes] };
   }
   const inGroup = sight.lvm.logicalVolumes.filter((v) => v.volumeGroupUuid === group.uuid);
   const steps: Step[] = [...wipes];
@@ -143,9 +151,10 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
     // What is on a volume can be seen only once it is active; the next look plans the rest.
     return { kind: 'steps', steps };
   }
-  const made = makeVolumes(request, sight, inGroup);
+  const made = makeVolumes(request, sight, inGroup, group.freeBytes);
   const isNew = made.some((s) => s.kind === 'makeVolume');
-  if (isNew && group.freeBytes < smallestGroupBytes && fresh.length === 0) return tooSmall(group.name, group.freeBytes);
+  if (isNew && group.freeBytes < smallestGroupBytes(docker) && fresh.length === 0)
+    return tooSmall(docker, group.freeBytes);
   const foreign = foreignFileSystem(sight.rootSignatures, request);
   if (foreign !== null) return { kind: 'refused', refusals: [foreign] };
   return { kind: 'steps', steps: [...steps, ...made] };
@@ -160,7 +169,7 @@ export function claimOf({ cluster, node, docker, begun }: StorageRequest, path: 
 export function describeDisk(disk: DiskState): string {
   const parts = [
     disk.name,
-    bytesText(disk.sizeBytes),
+    sizeText(disk.sizeBytes),
     disk.model,
     disk.serial === null ? null : `serial ${disk.serial}`,
   ];
@@ -221,14 +230,15 @@ function groupRefusals(
   return [];
 }
 
-function tooSmall(group: string, bytes: number): StoragePlan {
+function tooSmall(docker: DockerStorageConfig, bytes: number): StoragePlan {
+  const { volumeGroup, driver } = docker;
   return {
     kind: 'refused',
     refusals: [
       {
         reason: 'NoSpace',
-        message: `volume group ${group} has ${bytesText(bytes)} free, and docker needs at least ${bytesText(smallestGroupBytes)}`,
-        hint: `add a disk (diyc-agent storage add DEVICE), or free space in ${group} (lvs ${group})`,
+        message: `volume group ${volumeGroup} has ${sizeText(bytes)} free, and docker with ${driver} needs at least ${sizeText(smallestGroupBytes(docker))}`,
+        hint: `add a disk (diyc-agent storage add DEVICE), or free space in ${volumeGroup} (lvs ${volumeGroup})`,
       },
     ],
   };
@@ -245,7 +255,12 @@ function makeGroup(request: StorageRequest, devices: readonly AbsolutePath[]): S
   };
 }
 
-function makeVolumes(request: StorageRequest, sight: StorageSight, present: readonly LogicalVolume[]): Step[] {
+function makeVolumes(
+  request: StorageRequest,
+  sight: StorageSight,
+  present: readonly LogicalVolume[],
+  freeBytes: number,
+): Step[] {
   const { docker, storageSetup } = request;
   const { rootSignatures, setup } = sight;
   const steps: Step[] = [];
@@ -257,7 +272,7 @@ function makeVolumes(request: StorageRequest, sight: StorageSight, present: read
       why: "docker's directory lives on it, so that images outlive the host's root",
       volumeGroup: docker.volumeGroup,
       name: dockerRootVolume,
-      size: { percentOfFree: rootPercent(docker) },
+      size: rootSize(docker, freeBytes),
     });
   }
   if (root === undefined || (rootSignatures !== null && rootSignatures.length === 0)) {

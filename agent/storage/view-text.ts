@@ -1,6 +1,6 @@
 // `storage show` for people: from the target to docker's directory, one line each, nothing that needs LVM's words.
 
-import { bytesText } from '../model/byte-size.ts';
+import { sizeText } from '../model/byte-size.ts';
 import { describeStep } from '../model/step.ts';
 import {
   describeDevice,
@@ -23,7 +23,7 @@ export function viewLines(view: StorageView): string[] {
   lines.push(
     group === null
       ? `group     ${declared.docker.volumeGroup}: not made yet`
-      : `group     ${group.name}: ${bytesText(group.sizeBytes)}, ${bytesText(group.freeBytes)} free, ${owner === null ? 'says of no node that it is its own' : `of node ${owner.node}`}`,
+      : `group     ${group.name}: ${sizeText(group.sizeBytes)}, ${sizeText(group.freeBytes)} free, ${owner === null ? 'says of no node that it is its own' : `of node ${owner.node}`}`,
   );
   for (const volume of view.volumes) lines.push(`volume    ${volumeText(view, volume)}`);
   if (view.growth?.kind === 'steps' && view.growth.steps.length > 0) {
@@ -57,7 +57,7 @@ function deviceLines({ device, path, disk, verdict }: DeviceView): string[] {
 }
 
 function volumeText(view: StorageView, volume: LogicalVolume): string {
-  const size = `${volume.name}: ${bytesText(volume.sizeBytes)}`;
+  const size = `${volume.name}: ${sizeText(volume.sizeBytes)}`;
   if (!volume.isActive) return `${size}, not active`;
   if (volume.name === dockerPoolVolume) {
     const percent = (value: number | null): string => (value === null ? 'unknown' : `${value.toFixed(1)} %`);

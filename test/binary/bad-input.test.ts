@@ -534,9 +534,11 @@ describe.skipIf(!isRoot)('without root', () => {
     test(`${verb} ends with 77 before it looks at anything`, () => {
       const run = asNobody(...verb.split(' '));
       expect([run.status, run.stdout]).toEqual([77, '']);
-      expect(run.stderr).toBe(
-        `error: cannot ${verb}: this changes the host, and you are not root\n  hint: run it as root: sudo diyc-agent ${verb}\n`,
-      );
+      const why =
+        verb === 'storage show'
+          ? 'only root may look at disks, LVM and device-mapper'
+          : 'it changes the host, and you are not root';
+      expect(run.stderr).toBe(`error: cannot run ${verb}: ${why}\n  hint: run it as root: sudo diyc-agent ${verb}\n`);
     });
   }
 

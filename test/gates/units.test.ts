@@ -165,6 +165,8 @@ describe('units', () => {
     for (const file of byAgent) expect(text(file)).toContain('[Install]\n');
     const preset = text('80-diyc-agent.preset');
     expect([...preset.matchAll(/^enable (\S+)$/gm)].map(([, unit]) => unit).sort()).toEqual(installable.sort());
+    // Without a word about them Debian's own presets would enable them on every host.
+    expect([...preset.matchAll(/^disable (\S+)$/gm)].map(([, unit]) => unit)).toEqual(byAgent);
   });
 });
 

@@ -218,7 +218,8 @@ describe('walls', () => {
       const text = output.slice(mark.index, marks[index + 1]?.index);
       found.set(file, [...(found.get(file) ?? []), text.replace(mark[0], mark[2] ?? '')]);
     }
-  });
+    // biome over some hundred planted files, on a machine that may be busy
+  }, 60_000);
 
   afterAll(() => rmSync(planted, { recursive: true, force: true }));
 

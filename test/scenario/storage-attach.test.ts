@@ -645,7 +645,7 @@ describe('a disk that is not blank', () => {
     const run = await attach(host);
     expect([run.code, errorOf(run).message]).toEqual([
       78,
-      'volume group docker-images has 144 MiB free, and docker needs at least 512 MiB',
+      'volume group docker-images has 144 MiB free, and docker with overlay2 needs at least 512 MiB',
     ]);
     expect(disk.physicalVolume?.group?.volumes).toHaveLength(1);
   });
@@ -855,7 +855,7 @@ describe('devicemapper', () => {
     expect((await attach(host)).error).toBeNull();
     expect(onDisks(host).slice(2)).toEqual([
       `vgcreate docker-images ${lun1} ${owner.join(' ')}`,
-      'volume docker-images/docker-root 20%FREE',
+      'volume docker-images/docker-root 536870912',
       'mkfs.xfs /dev/docker-images/docker-root docker-root',
       'thin pool docker-images/docker-pool 90%FREE',
     ]);

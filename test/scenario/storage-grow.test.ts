@@ -291,18 +291,24 @@ describe('a further disk', () => {
     expect((await runVerb(host, ['storage', 'add', '/dev/disk/by-id/ata-LATE'])).code).toBe(2);
   });
 
-  test.each(['sdb', '/dev/sdb', 'iscsi:', 'iscsi:-1', '/dev/disk/by-uuid/x', '', '/dev/disk/by-id/a/b'])(
-    'named "%s" is refused: tomorrow it may be another one',
-    async (name) => {
-      const { host } = await inUse();
-      const run = await runVerb(host, ['storage', 'add', name, '--yes']);
-      expect([run.code, String(run.error), host.effects]).toEqual([
-        64,
-        `AgentError: cannot add "${name}": it is no name that stays with one disk`,
-        [],
-      ]);
-    },
-  );
+  test.each([
+    ['sdb', 'order in which disks are found'],
+    ['/dev/sdb', 'order in which disks are found'],
+    ['/dev/disk/by-uuid/x', 'only whole disks'],
+    ['/dev/disk/by-id/ata-1-part2', 'only whole disks'],
+    ['iscsi:', 'iscsi:LUN'],
+    ['iscsi:-1', 'iscsi:LUN'],
+    ['iscsi:99999', 'iscsi:LUN'],
+    ['', 'iscsi:LUN'],
+    ['/dev/disk/by-id/a/b', 'iscsi:LUN'],
+    ['/dev/disk/by-id/..', 'iscsi:LUN'],
+  ])('named "%s" is refused (%s)', async (name, why) => {
+    const { host } = await inUse();
+    const run = await runVerb(host, ['storage', 'add', name, '--yes']);
+    expect([run.code, host.effects]).toEqual([64, []]);
+    expect(String(run.error)).toContain(`cannot add "${name}": `);
+    expect(String(run.error)).toContain(why);
+  });
 
   test('needs a group to join, a session to its target, and storage at all', async () => {
     const host = storageHost();
@@ -318,7 +324,7 @@ describe('a further disk', () => {
       'AgentError: there is no volume group docker-images on this host yet',
     ]);
     const plain = packagedHost();
-    for (const argv of [['attach'], ['detach'], ['grow'], ['add', 'iscsi:1']]) {
+    for (const argv of [['grow'], ['add', 'iscsi:1']]) {
       const run = await runVerb(plain, ['storage', ...argv]);
       expect([argv, run.code, String(run.error)]).toEqual([
         argv,
@@ -326,6 +332,8 @@ describe('a further disk', () => {
         'AgentError: the cluster file declares no storage for a1',
       ]);
     }
+    // Debian may have enabled the unit by itself: it starts and stops without a word of complaint.
+    for (const verb of ['attach', 'detach']) expect((await runVerb(plain, ['storage', verb])).code).toBe(0);
     expect(plain.effects).toEqual([]);
   });
 
@@ -370,12 +378,12 @@ disk      LUN 1: sda, 4.0 GiB, VIRTUAL-DISK, serial beaf11; in use
           ${lun1}
 disk      /dev/sdb: in use, and not in the cluster file
 group     docker-images: 5.0 GiB, 3.1 GiB free, of node a1
-volume    docker-root: 408 MiB, at /var/lib/docker, 50.0 % used
-volume    docker-pool: 1.4 GiB, data 40.0 %, metadata 12.3 %
+volume    docker-root: 512 MiB, at /var/lib/docker, 50.0 % used
+volume    docker-pool: 1.3 GiB, data 40.0 %, metadata 12.3 %
 
 there is room that docker does not use yet:
   use the 2.0 GiB that /dev/sda has grown by: the disk has 4.0 GiB, and LVM uses 2.0 GiB of it
-  grow docker-images/docker-pool by 90 % of what is free: 5.2 GiB are free in docker-images then
+  grow docker-images/docker-pool by 90 % of what is free: 5.1 GiB are free in docker-images then
   -> diyc-agent storage grow --yes
 `);
   });

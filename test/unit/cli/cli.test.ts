@@ -49,7 +49,7 @@ test('a path is absolute', () => {
 
 test("on the running host only root changes anything; a tree may be anybody's", () => {
   const nobody = fakeHost({ machine: { isRoot: false } });
-  expect(() => requireRoot(nobody, '/', 'boot')).toThrow('cannot boot');
+  expect(() => requireRoot(nobody, '/', 'boot')).toThrow('cannot run boot');
   expect(requireRoot(nobody, '/srv/image', 'boot')).toBeUndefined();
   expect(requireRoot(fakeHost(), '/', 'boot')).toBeUndefined();
 });

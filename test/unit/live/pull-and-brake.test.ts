@@ -1,7 +1,7 @@
 // What a pull costs, when pulls are stopped, and the unit that stops them.
 
 import { describe, expect, test } from 'bun:test';
-import { parseSize, sizeText, timeText } from '../../../agent/live/amounts.ts';
+import { parseSize, timeText } from '../../../agent/live/amounts.ts';
 import { brakeDecision, isOnOverlay } from '../../../agent/live/brake.ts';
 import {
   brakeDirectories,
@@ -13,6 +13,7 @@ import {
 } from '../../../agent/live/brake-unit.ts';
 import { gaugeOf } from '../../../agent/live/gauge.ts';
 import { estimatePull, type PullQuestion } from '../../../agent/live/pull-estimate.ts';
+import { sizeText } from '../../../agent/model/byte-size.ts';
 import type { Gauge, LiveRoot, OverlayKind, OverlayReading } from '../../../agent/model/live.ts';
 import { parseMountInfo } from '../../../agent/model/mount-table.ts';
 import { refusal } from '../../support/refusal.ts';

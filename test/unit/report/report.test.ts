@@ -62,6 +62,10 @@ const samples: { readonly [K in AgentEvent['event']]: readonly [Extract<AgentEve
     { event: 'flannel.drift', key: '/k', found: 'F', wanted: 'W' },
     'warn: /k is F and the cluster file asks for W; it is left as it is',
   ],
+  'storage.undeclared': [
+    { event: 'storage.undeclared', node: 'a1' },
+    'info: nothing to do: the cluster file declares no storage for a1',
+  ],
   'storage.attached': [{ event: 'storage.attached', message: 'group g' }, 'info: storage is attached: group g'],
   'brake.applied': [
     { event: 'brake.applied', why: '90 % used', release: 'systemctl stop x.mount' },

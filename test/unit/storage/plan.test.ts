@@ -37,7 +37,7 @@ describe('on a blank disk', () => {
   test('devicemapper gets its directory besides the pool, so that both outlive the root', () => {
     expect(stepsOf(planStorage(sight(), request({ driver: 'devicemapper' })))).toEqual([
       `make volume group docker-images on ${lunPath}`,
-      'make volume docker-images/docker-root (20 % of what is free)',
+      'make volume docker-images/docker-root (512 MiB)',
       'make xfs on /dev/docker-images/docker-root',
       'make thin pool docker-images/docker-pool (90 % of what is free)',
     ]);
