@@ -479,11 +479,9 @@ describe('storage', () => {
   for (const name of ['sdb', '/dev/sdb', 'iscsi:x', '/dev/disk/by-uuid/1', '']) {
     test.skipIf(!isRoot)(`add ${JSON.stringify(name)}: no name that stays with one disk`, async () => {
       const run = await runBinary(['storage', 'add', name, '--yes']);
-      expect([run.code, run.stdout, run.stderr]).toEqual([
-        64,
-        '',
-        `error: cannot add "${name}": it is no name that stays with one disk\n  hint: give iscsi:LUN, or a name of /dev/disk/by-id or /dev/disk/by-path (ls -l shows which disk is which)\n`,
-      ]);
+      expect([run.code, run.stdout]).toEqual([64, '']);
+      expect(run.stderr).toStartWith(`error: cannot add "${name}": `);
+      expect(run.stderr).toContain('\n  hint: ');
     });
   }
 
