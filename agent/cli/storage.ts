@@ -63,7 +63,10 @@ export const storageAttach: Action = async ({ host, reporter, options: global, v
 async function startDocker(host: Host): Promise<void> {
   const [docker] = await host.units.states([dockerUnit]);
   if (docker === undefined) return;
-  const decision = dockerAfterLease(docker);
+  // docker enabled in the image was queued before its drop-in existed: that job knows nothing of the mount, and systemd
+  // looks at what a unit requires when it is queued, not when it starts. Queued again, it brings the mount with it.
+  const isQueued = docker.jobQueued && docker.active === 'inactive' && docker.activeEnterMs === 0;
+  const decision = isQueued ? 'start' : dockerAfterLease(docker);
   if (decision === 'reset and start') await host.units.resetFailed([dockerUnit]);
   if (decision !== 'leave') await host.units.queueStart([dockerUnit]);
 }

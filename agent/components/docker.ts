@@ -3,7 +3,7 @@
 import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
-import { parseMountInfo } from '../model/mount-table.ts';
+import { covering, parseMountInfo } from '../model/mount-table.ts';
 import { flannelSubnetFile, systemUnits, under } from '../model/paths.ts';
 import { dockerDirectory } from '../model/storage.ts';
 import type { ComponentSpec, Wish } from '../model/wish.ts';
@@ -12,6 +12,7 @@ import type { ReadOnlyHost } from '../ports/host.ts';
 import { renderDockerDropIn } from '../render/docker.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { parseLease } from '../render/flannel.ts';
+import { dockerMountUnit } from '../render/storage-mount.ts';
 import { enableWishes, startWishes } from './enable.ts';
 import { readWait } from './flannel.ts';
 import { masked, unitCondition } from './unit-condition.ts';
@@ -61,7 +62,7 @@ export const docker: Component = {
     const waiting = await readWait(host, 'bridge');
     const running = unitCondition('DockerRunning', unit, units, waiting);
     const onStorage = declaresDockerStorage(context);
-    if (running.status !== 'True') return [onStorage ? held(running) : running];
+    if (running.status !== 'True') return [onStorage ? held(running, units) : running];
     return [
       running,
       ...(onStorage ? [await storageCondition(host, context)] : []),
@@ -142,8 +143,16 @@ function declaresDockerStorage({ config, node }: NodeContext): boolean {
 }
 
 /** A docker that has not started is held by its mount; StorageAttached says by what. */
-function held(running: Condition): Condition {
+function held(running: Condition, units: UnitTable): Condition {
   if (running.reason !== 'Stopped') return running;
+  if (units.get(dockerMountUnit)?.active === 'failed') {
+    return {
+      ...running,
+      reason: 'MountFailed',
+      message: `docker does not start: its directory could not be mounted (${dockerMountUnit})`,
+      hint: `journalctl -b -u ${dockerMountUnit} and journalctl -k say why; check the file system, then systemctl start docker`,
+    };
+  }
   return {
     ...running,
     reason: 'Held',
@@ -169,6 +178,17 @@ async function storageCondition(host: ReadOnlyHost, context: NodeContext): Promi
     };
   }
   const verdict = dockerMountVerdict(parseMountInfo(mounts), declared);
+  const mount = covering(parseMountInfo(mounts), dockerDirectory);
+  if (verdict.isRight && [...(mount?.options ?? []), ...(mount?.superOptions ?? [])].includes('ro')) {
+    return {
+      type,
+      status: 'False',
+      reason: 'ReadOnly',
+      message: `${dockerDirectory} is read-only: the kernel met errors on ${verdict.source}, or somebody mounted it so`,
+      hint: 'journalctl -k says why; stop docker, unmount and check the file system, then systemctl start docker',
+      severity: 'failed',
+    };
+  }
   if (verdict.isRight) {
     return {
       type,

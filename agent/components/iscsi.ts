@@ -54,7 +54,10 @@ export const iscsi: Component = {
 
 async function sessionCondition(host: ReadOnlyHost, declared: IscsiConfig): Promise<Condition> {
   const type = 'IscsiSession';
-  const sessions = (await host.iscsi.sessions()).filter((s) => s.target === declared.target);
+  // One of somebody else to the same target, by another portal, says nothing of the disks that docker uses.
+  const sessions = (await host.iscsi.sessions()).filter(
+    (s) => s.target === declared.target && declared.portals.includes(s.portal),
+  );
   const own = sessions.find((s) => s.state === 'LOGGED_IN') ?? sessions[0];
   if (own === undefined) {
     return {

@@ -19,4 +19,5 @@ export const probedUnits: readonly string[] = [
   'etcd.service',
   'flanneld.service',
   'docker.service',
+  'var-lib-docker.mount',
 ];

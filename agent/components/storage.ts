@@ -3,6 +3,7 @@
 import { sizeText } from '../model/byte-size.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
+import type { DmThinPool } from '../model/device-mapper.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
 import { parseMountInfo } from '../model/mount-table.ts';
 import { systemUnits, under } from '../model/paths.ts';
@@ -136,7 +137,22 @@ async function spaceCondition(
   const mounts = parseMountInfo((await host.files.readText('/proc/self/mountinfo')) ?? '');
   // Before docker's first start nothing is there to be full, and the directory is on another file system.
   if (!dockerMountVerdict(mounts, docker).isRight) return [];
-  const uses = await usesOf(host, docker);
+  const pool = docker.driver === 'devicemapper' ? await poolStatus(host, docker) : null;
+  const fault = pool === null ? null : poolFault(pool);
+  if (fault !== null) {
+    const name = `${docker.volumeGroup}/${dockerPoolVolume}`;
+    return [
+      {
+        type,
+        status: 'False',
+        reason: 'PoolBroken',
+        message: `docker's thin pool ${name} ${fault.what}: containers and images cannot be written`,
+        hint: fault.hint.replaceAll('POOL', name),
+        severity: 'failed',
+      },
+    ];
+  }
+  const uses = await usesOf(host, pool);
   if (uses.length === 0) {
     return [
       {
@@ -185,19 +201,36 @@ interface Use {
   readonly percent: number;
 }
 
-async function usesOf(host: ReadOnlyHost, docker: DockerStorageConfig): Promise<readonly Use[]> {
+/** Null where device-mapper could not be asked, `absent` where it has no such device. */
+async function poolStatus(host: ReadOnlyHost, docker: DockerStorageConfig): Promise<DmThinPool | 'absent' | null> {
+  const pool = mapperPath(docker.volumeGroup, dockerPoolVolume).slice('/dev/mapper/'.length);
+  const targets = await host.live.dmStatus(pool);
+  if (targets === null) return null;
+  const status = targets[0]?.status;
+  return status?.kind === 'thin-pool' ? status : 'absent';
+}
+
+/** How full a pool is says nothing once it takes no writes. */
+function poolFault(pool: DmThinPool | 'absent'): { readonly what: string; readonly hint: string } | null {
+  const repair = 'stop docker, then lvconvert --repair POOL; see journalctl -k for what broke it';
+  if (pool === 'absent') return { what: 'is not active', hint: 'see lvs POOL; diyc-agent storage attach activates it' };
+  if (pool.failed) return { what: 'has failed', hint: repair };
+  if (pool.needsCheck) return { what: 'has damaged metadata (needs_check)', hint: repair };
+  if (pool.mode === 'out_of_data_space')
+    return { what: 'is full', hint: 'add a disk: diyc-agent storage add DEVICE; or remove images' };
+  return pool.mode === 'ro' ? { what: 'is read-only', hint: repair } : null;
+}
+
+async function usesOf(host: ReadOnlyHost, pool: DmThinPool | 'absent' | null): Promise<readonly Use[]> {
   const space = await host.live.space(dockerDirectory);
   const uses: Use[] =
     space === null
       ? []
       : [{ what: 'directory', percent: percentOf(space.totalBytes - space.availableBytes, space.totalBytes) }];
-  if (docker.driver !== 'devicemapper') return uses;
-  const pool = mapperPath(docker.volumeGroup, dockerPoolVolume).slice('/dev/mapper/'.length);
-  const status = (await host.live.dmStatus(pool))?.[0]?.status;
-  if (status?.kind !== 'thin-pool' || status.failed) return uses;
+  if (pool === null || pool === 'absent' || pool.failed) return uses;
   return [
-    { what: 'pool data', percent: percentOf(status.usedDataBlocks, status.totalDataBlocks) },
-    { what: 'pool metadata', percent: percentOf(status.usedMetadataBlocks, status.totalMetadataBlocks) },
+    { what: 'pool data', percent: percentOf(pool.usedDataBlocks, pool.totalDataBlocks) },
+    { what: 'pool metadata', percent: percentOf(pool.usedMetadataBlocks, pool.totalMetadataBlocks) },
     ...uses,
   ];
 }

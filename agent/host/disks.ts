@@ -8,7 +8,7 @@ import type { AbsolutePath } from '../model/paths.ts';
 import type { BlockDevice, DiskState, FileSystemType, Signature } from '../model/storage.ts';
 import type { Disks } from '../ports/storage.ts';
 import { assertSucceeded, type Exec, type ExecResult, type NamedProgram } from './child-exec.ts';
-import { diskColumns, parseDisks, parseTree, type TreeRow, treeColumns } from './lsblk-pairs.ts';
+import { type DiskRow, diskColumns, parseDisks, parseTree, type TreeRow, treeColumns } from './lsblk-pairs.ts';
 import { isAbsent, systemError } from './system-errors.ts';
 import { parseSignatures } from './wipefs-output.ts';
 
@@ -27,6 +27,8 @@ const lookAgainMs = 500;
 /** What fits into the superblock: mkfs.xfs refuses more, mkfs.ext4 cuts it off. */
 const maxLabel: Readonly<Record<FileSystemType, number>> = { xfs: 12, ext4: 16 };
 
+const allDisks = ['lsblk', '--pairs', '--nodeps', '--output', diskColumns.join(',')] as const;
+
 export interface HostDisksOptions {
   readonly exec: Exec;
   /** Where the kernel tells what is mounted, `/proc/self/mountinfo`. */
@@ -35,11 +37,14 @@ export interface HostDisksOptions {
   readonly sys?: string;
   /** The device node that a name leads to, null when nothing is there; tests without devices name another. */
   readonly resolve?: (path: AbsolutePath) => Promise<AbsolutePath | null>;
+  /** Fails where a disk cannot be read; tests without devices name another. */
+  readonly read?: (path: string) => Promise<void>;
 }
 
 /** The Disks port. */
 export function hostDisks(options: HostDisksOptions): Disks {
-  const { exec, mountInfo = '/proc/self/mountinfo', sys = '/sys', resolve = resolveDevice } = options;
+  const { exec, mountInfo = '/proc/self/mountinfo', sys = '/sys' } = options;
+  const { resolve = resolveDevice, read = readBeginning } = options;
 
   async function ask(argv: readonly [NamedProgram, ...string[]], path: string): Promise<string> {
     const attempted = `find out what is on ${path}`;
@@ -54,7 +59,10 @@ export function hostDisks(options: HostDisksOptions): Disks {
   }
 
   async function signaturesOf(path: string): Promise<Signature[]> {
-    return parseSignatures(await ask(['wipefs', '--parsable', path], path));
+    const found = parseSignatures(await ask(['wipefs', '--parsable', path], path));
+    // It prints nothing and ends with 0 as well where it could not read the disk (2.38): only a disk that answers is blank.
+    if (found.length === 0) await read(path);
+    return found;
   }
 
   async function mounts(path: string): Promise<MountEntry[]> {
@@ -70,7 +78,7 @@ export function hostDisks(options: HostDisksOptions): Disks {
     if (path === null) return null;
     const [treeText, disksText, signatures, mounted] = await Promise.all([
       ask(['lsblk', '--pairs', '--bytes', '--output', treeColumns.join(','), path], name),
-      ask(['lsblk', '--pairs', '--nodeps', '--output', diskColumns.join(',')], name),
+      ask(allDisks, name),
       signaturesOf(path),
       mounts(name),
     ]);
@@ -153,6 +161,7 @@ export function hostDisks(options: HostDisksOptions): Disks {
         });
       }
       refuseOther(disk, path, serial);
+      refuseShared(disk, path, parseDisks(await ask(allDisks, path)));
       refuseInUse(disk, path);
       // Partitions first: what stands in one would show again as soon as another table has the same boundaries.
       for (const device of [...disk.users.toReversed(), disk]) {
@@ -258,6 +267,39 @@ async function resolveDevice(path: AbsolutePath): Promise<AbsolutePath | null> {
   }
 }
 
+/** Where libblkid looks for most signatures. */
+const beginningBytes = 64 * 1024;
+
+async function readBeginning(path: string): Promise<void> {
+  const reading = readSome(path);
+  let late: NodeJS.Timeout | undefined;
+  const noEnd = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error('no answer')), questionDeadlineMs);
+  });
+  try {
+    await Promise.race([reading, noEnd]);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new AgentError('tempfail', `cannot find out what is on ${path}: reading it failed (${code})`, {
+      hint: `see journalctl -k; nothing is done to ${path} while it is not known what is on it`,
+      cause: error,
+    });
+  } finally {
+    clearTimeout(late);
+    // One that fails after its time was up has been told of.
+    reading.catch(() => undefined);
+  }
+}
+
+async function readSome(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY);
+  try {
+    await handle.read(Buffer.alloc(beginningBytes), 0, beginningBytes, 0);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The mount table knows all of them; lsblk adds swap, and file systems of several disks. */
 function mountPointsOf(row: TreeRow, mounted: readonly MountEntry[]): string[] {
   const fromTable = mounted.filter((m) => m.device === row.number || m.source === row.path).map((m) => m.mountPoint);
@@ -271,6 +313,21 @@ function refuseOther(disk: DiskState, path: string, serial: string): void {
     'tempfail',
     `did not wipe ${path}: its serial is ${disk.serial ?? 'not told'}, and ${serial} was to be wiped`,
     { hint: 'another disk has that name now: nothing was written; run the same command again', isConflict: true },
+  );
+}
+
+/** Some arrays report their own serial for every LUN; several paths to one LUN have its WWN as well. */
+function refuseShared(disk: DiskState, path: string, disks: readonly DiskRow[]): void {
+  const others = disks.filter(
+    (d) =>
+      d.type === 'disk' && d.serial === disk.serial && d.name !== disk.name && (d.wwn === null || d.wwn !== disk.wwn),
+  );
+  if (others.length === 0) return;
+  const names = others.map((d) => d.name).join(', ');
+  throw new AgentError(
+    'oserr',
+    `did not wipe ${path}: ${names} ${others.length === 1 ? 'has' : 'have'} the serial ${disk.serial} too, so it does not say which disk is given up`,
+    { hint: `take the serial out of wipe; if nothing on ${disk.path} matters, wipe it by hand: wipefs -a ${path}` },
   );
 }
 

@@ -20,6 +20,8 @@ const changeDeadlineMs = 180_000;
 
 /** From this version on a group can say that nobody activates it by itself, and the devices file can be passed over. */
 const modern = [2, 3, 12] as const;
+/** From this version on there is no lvmetad any more. */
+const withoutCache = [2, 3, 0] as const;
 
 /** As docker-storage-setup: fewer chunks need less metadata, and a pool that is not zeroed copies no more for it. */
 const chunkSize = '512k';
@@ -42,9 +44,9 @@ const metadataShare = 1000;
  * activated, extended and deactivated as any other, and stands at /dev/mapper/GROUP-POOL without a `-tpool` below it.
  */
 export function hostLvm(exec: Exec): Lvm {
-  let asked: Promise<boolean> | null = null;
+  let asked: Promise<readonly number[]> | null = null;
 
-  async function askVersion(): Promise<boolean> {
+  async function askVersion(): Promise<readonly number[]> {
     const result = await exec.run(['lvm', 'version'], { deadlineMs: questionDeadlineMs });
     // It ends with an error where the kernel has no device-mapper, and tells its version all the same.
     const version = parseLvmVersion(result.stdout);
@@ -55,15 +57,25 @@ export function hostLvm(exec: Exec): Lvm {
         hint: 'run lvm version by hand',
       });
     }
-    return isAtLeast(version, modern);
+    return version;
   }
 
-  function isModern(): Promise<boolean> {
+  async function has(floor: readonly number[]): Promise<boolean> {
     asked ??= askVersion().catch((error: unknown) => {
       asked = null;
       throw error;
     });
-    return asked;
+    return isAtLeast(await asked, floor);
+  }
+
+  const isModern = (): Promise<boolean> => has(modern);
+
+  /**
+   * lvmetad answers for LVM without a look at the disks, and knows of one only what udev's pvscan has told it: a LUN
+   * that has just come would be a physical volume that LVM does not show. Where lvmetad is not in use this does nothing.
+   */
+  async function refreshCache(): Promise<void> {
+    if (!(await has(withoutCache))) await lvm('pvscan', ['--cache'], questionDeadlineMs);
   }
 
   async function lvm(command: string, args: readonly string[], deadlineMs: number): Promise<ExecResult> {
@@ -135,6 +147,7 @@ export function hostLvm(exec: Exec): Lvm {
 
   return {
     async state(): Promise<LvmState> {
+      await refreshCache();
       return {
         physicalVolumes: await report('pvs', parsePhysicalVolumes),
         volumeGroups: await report('vgs', parseVolumeGroups),

@@ -48,7 +48,21 @@ export function planGrowth(lvm: LvmState, request: StorageRequest, fileSystemByt
     byBytes: p.deviceBytes - p.sizeBytes,
   }));
   const addedBytes = grown.reduce((sum, p) => sum + p.deviceBytes - p.sizeBytes, 0);
-  return { kind: 'steps', steps: [...steps, ...useFree(lvm, group, request.docker, addedBytes, fileSystemBytes)] };
+  return asFarAsMounted(
+    [...steps, ...useFree(lvm, group, request.docker, addedBytes, fileSystemBytes)],
+    group,
+    fileSystemBytes,
+  );
+}
+
+/** A file system grows where it is mounted: xfs knows no other way, and ext4 wants a check first. */
+function asFarAsMounted(steps: readonly Step[], group: VolumeGroup, fileSystemBytes: number | null): StoragePlan {
+  if (fileSystemBytes !== null || !steps.some((s) => s.kind === 'growFileSystem')) return { kind: 'steps', steps };
+  return refused(
+    'NotMounted',
+    `${dockerDirectory} is not mounted from ${group.name}, so its file system cannot be made larger now`,
+    'systemctl start docker mounts it; then run the same command again',
+  );
 }
 
 /** Steps that take one more disk into the group and give it to docker. */
@@ -88,9 +102,8 @@ export function planAddition(
           },
         ]
       : [];
-  return {
-    kind: 'steps',
-    steps: [
+  return asFarAsMounted(
+    [
       ...wipe,
       {
         kind: 'extendVolumeGroup',
@@ -101,7 +114,9 @@ export function planAddition(
       },
       ...useFree(lvm, group, docker, seen.disk.sizeBytes, fileSystemBytes),
     ],
-  };
+    group,
+    fileSystemBytes,
+  );
 }
 
 /** @param addedBytes what earlier steps of the same plan bring into the group */

@@ -100,7 +100,7 @@ async function refuseDataInTheWay(files: ReadOnlyFiles): Promise<void> {
     'config',
     `docker has run on this host's root disk before: ${dockerDirectory} holds ${held}, which the declared storage would hide`,
     {
-      hint: `keep it: remove storage: from the cluster file. Or leave it behind: systemctl stop docker.socket docker, mv ${dockerDirectory} ${dockerDirectory}.old, systemctl start diyc-agent-storage`,
+      hint: `keep it: remove storage: from the cluster file. Or leave it behind: systemctl stop docker.socket docker, mv ${dockerDirectory} ${dockerDirectory}.old, systemctl start docker`,
     },
   );
 }

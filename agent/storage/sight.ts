@@ -1,5 +1,6 @@
 // One look at the declared disks, at LVM and at what docker-storage-setup wrote.
 
+import { AgentError } from '../model/errors.ts';
 import type { StorageLayout } from '../model/layout.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import {
@@ -45,8 +46,13 @@ async function signaturesOfRoot(
 ): Promise<readonly Signature[] | null> {
   const root = lvm.logicalVolumes.find((v) => v.volumeGroup === docker.volumeGroup && v.name === dockerRootVolume);
   if (root === undefined || !root.isActive) return null;
-  const device = await host.disks.inspect(volumePath(docker.volumeGroup, dockerRootVolume));
-  return device?.signatures ?? null;
+  const path = volumePath(docker.volumeGroup, dockerRootVolume);
+  const device = await host.disks.inspect(path);
+  if (device !== null) return device.signatures;
+  // Taken for "not active" it would be neither looked at nor mounted, and called ready.
+  throw new AgentError('tempfail', `${docker.volumeGroup}/${dockerRootVolume} is active, and ${path} is not there`, {
+    hint: 'udev has not made it yet: udevadm settle, or vgmknodes; it is tried again',
+  });
 }
 
 async function setupSight(host: LookingHost, docker: DockerStorageConfig, layout: StorageLayout): Promise<SetupSight> {

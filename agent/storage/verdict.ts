@@ -1,6 +1,13 @@
 // Whose is this disk? Blank, this node's own, or somebody else's with the words that say what is on it.
 
-import { type DiskState, type LvmState, ownerOf, type PhysicalVolume, type VolumeGroup } from '../model/storage.ts';
+import {
+  type DiskState,
+  type LvmState,
+  ownerOf,
+  ownerTags,
+  type PhysicalVolume,
+  type VolumeGroup,
+} from '../model/storage.ts';
 
 /** Which volume group a node means by its declaration. */
 export interface Claim {
@@ -87,9 +94,11 @@ function judgePhysicalVolume(disk: DiskState, volume: PhysicalVolume, lvm: LvmSt
   const owner = ownerOf(group);
   if (owner !== null && (owner.node !== claim.node || owner.cluster !== claim.cluster)) {
     // Another host may have it in use at this very moment: not even its serial gives it up here.
+    // Both marks: with the old cluster's left in place, claiming the group would be refused as well.
+    const marks = ownerTags(owner.cluster ?? '', owner.node).slice(owner.cluster === null ? 1 : 0);
     return refused(
       `volume group ${group.name} on it belongs to node ${owner.node} of cluster ${owner.cluster ?? '(unnamed)'}`,
-      `give each node a LUN of its own; if ${owner.node} no longer uses it, remove the mark: vgchange --deltag diyc.node=${owner.node} ${group.name}`,
+      `give each node a LUN of its own; if ${owner.node} no longer uses it, remove the mark: vgchange ${marks.map((m) => `--deltag ${m}`).join(' ')} ${group.name}`,
     );
   }
   if (owner !== null && group.name === claim.volumeGroup) return { kind: 'ours', group };

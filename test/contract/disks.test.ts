@@ -96,6 +96,7 @@ async function stubbed(kind: Kind): Promise<RealDisks> {
     exec: made.exec,
     mountInfo: `${directory}/mountinfo`,
     resolve: async (name) => (name === path || name === '/dev/sda' ? '/dev/sda' : null),
+    read: async () => undefined,
   });
   return { ...made, disks, directory };
 }
@@ -260,7 +261,12 @@ describe('lsblk, wipefs and udevadm alone', () => {
     await writeFile(`${directory}/tree`, treeRow('sda1', '8:1', 'part'));
     await writeFile(`${directory}/disks`, 'KNAME="sda" TYPE="disk" SERIAL="s" WWN="0x5" MODEL="m"\n');
     await writeFile(`${directory}/mountinfo`, '');
-    const disks = hostDisks({ exec: own.exec, mountInfo: `${directory}/mountinfo`, resolve: async () => '/dev/sda1' });
+    const disks = hostDisks({
+      exec: own.exec,
+      mountInfo: `${directory}/mountinfo`,
+      resolve: async () => '/dev/sda1',
+      read: async () => undefined,
+    });
     expect(await disks.inspect(path)).toMatchObject({ name: 'sda1', type: 'part', serial: null, siblings: [] });
   });
 
@@ -270,7 +276,12 @@ describe('lsblk, wipefs and udevadm alone', () => {
     await writeFile(`${directory}/tree`, await storageFixture('lsblk-partitions.txt'));
     await writeFile(`${directory}/disks`, await storageFixture('lsblk-disks-two-paths.txt'));
     await writeFile(`${directory}/mountinfo`, await storageFixture('mountinfo-partitions.txt'));
-    const disks = hostDisks({ exec: own.exec, mountInfo: `${directory}/mountinfo`, resolve: async () => '/dev/sda' });
+    const disks = hostDisks({
+      exec: own.exec,
+      mountInfo: `${directory}/mountinfo`,
+      resolve: async () => '/dev/sda',
+      read: async () => undefined,
+    });
     const found = await disks.inspect(path);
     expect(found?.users.map((u) => u.mountPoints)).toEqual([['/mnt2/a "b', '/mnt'], ['[SWAP]']]);
     expect(found?.siblings).toHaveLength(1);
@@ -289,6 +300,38 @@ describe('lsblk, wipefs and udevadm alone', () => {
     const error = await refusal(() => second.disks.wipe(path, 'beaf11'));
     expect(error.kind).toBe('oserr');
     expect(error.message).toContain('not blank afterwards: sda1');
+  });
+
+  test('a serial that another disk has too gives up neither', async () => {
+    const { disks, directory } = await stubbed('ext4');
+    const row = (name: string, wwn: string): string =>
+      `KNAME="${name}" TYPE="disk" SERIAL="beaf11" WWN="${wwn}" MODEL="m"\n`;
+    await writeFile(`${directory}/disks`, row('sda', '0x1') + row('sdb', '0x2'));
+    const error = await refusal(() => disks.wipe(path, 'beaf11'));
+    expect([error.kind, error.retryable]).toEqual(['oserr', false]);
+    expect(error.message).toContain('sdb has the serial beaf11 too');
+    expect((await disks.inspect(path))?.signatures).toHaveLength(1);
+    // A further path to the same LUN is no other disk.
+    await writeFile(`${directory}/disks`, row('sda', '0x1') + row('sdb', '0x1'));
+    await disks.wipe(path, 'beaf11');
+  });
+
+  test('nothing found on a disk that cannot be read is not nothing', async () => {
+    const { exec, directory } = await stubbed('blank');
+    // A file that is open for reading and gives EISDIR at the first read, as a lost LUN gives EIO.
+    const disks = hostDisks({
+      exec,
+      mountInfo: `${directory}/mountinfo`,
+      resolve: async () => directory as AbsolutePath,
+    });
+    for (const attempt of [
+      () => disks.inspect(path),
+      () => disks.makeFileSystem(directory as AbsolutePath, 'ext4', 'd'),
+    ]) {
+      const error = await refusal(attempt);
+      expect([error.kind, error.retryable]).toEqual(['tempfail', true]);
+      expect(error.message).toContain(`${directory}: reading it failed (EISDIR)`);
+    }
   });
 
   test('a disk that something holds open is left alone', async () => {

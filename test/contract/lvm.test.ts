@@ -302,6 +302,21 @@ describe('lvm alone', () => {
     ]);
   });
 
+  test('before 2.03 its cache is made to look at the disks again, and later ones have none', async () => {
+    const old = await stubbed('  LVM version:     2.02.111(2) (2014-09-01)');
+    await old.lvm.state();
+    expect((await old.calls('lvm')).map((c) => c.split(' ').slice(0, 2).join(' '))).toEqual([
+      'version',
+      'pvscan --cache',
+      'pvs --noheadings',
+      'vgs --noheadings',
+      'lvs --noheadings',
+    ]);
+    const later = await stubbed();
+    await later.lvm.state();
+    expect((await later.calls('lvm')).some((c) => c.startsWith('pvscan'))).toBe(false);
+  });
+
   test("a pool's metadata grows before its data", async () => {
     const subject = await stubbed();
     await subject.lvm.makeVolumeGroup('g', ['/dev/sda'], tags);

@@ -1,6 +1,7 @@
 // docker's storage from a blank LUN to a mounted directory: late, refused, dirty, foreign, after reboots, and given back.
 
 import { describe, expect, test } from 'bun:test';
+import { parseDmStatus } from '../../agent/host/dmsetup-status.ts';
 import { AgentError } from '../../agent/model/errors.ts';
 import { statusFile, waitsDirectory } from '../../agent/model/paths.ts';
 import { storageFile } from '../../agent/model/storage-result.ts';
@@ -8,6 +9,7 @@ import { parseIscsiRecord } from '../../agent/render/iscsi-record.ts';
 import { reported, statusOf } from '../support/conditions.ts';
 import { type FakeDisk, fakeDisk } from '../support/fake-disks.ts';
 import type { FakeHost } from '../support/fake-host.ts';
+import type { FakeTarget } from '../support/fake-iscsi.ts';
 import { fakeVolume, groupOn } from '../support/fake-lvm.ts';
 import { type PackagedHostOptions, runVerb, type VerbRun } from '../support/packaged-host.ts';
 import {
@@ -128,6 +130,16 @@ describe('the first boot with a blank LUN', () => {
     });
   });
 
+  test('queues docker again when its start was queued before its drop-in was there: that job has no mount', async () => {
+    // docker is enabled in the image, and bootcmd writes the drop-in while docker waits in the first transaction.
+    const queued = { active: 'inactive', sub: 'dead', jobQueued: true } as const;
+    const host = storageHost({ units: { 'docker.service': { state: queued, onStart: 'waits' } } });
+    await runVerb(host, ['boot']);
+    expect(host.effects.at(-2)).toBe(`start ${storageUnit} etcd.service flanneld.service`);
+    expect((await attach(host)).code).toBe(0);
+    expect(host.effects.at(-1)).toBe('start docker.service');
+  });
+
   test('marks the group as its own, and no other node takes it', async () => {
     const host = storageHost();
     await runVerb(host, ['boot']);
@@ -157,6 +169,26 @@ describe('the first boot with a blank LUN', () => {
       reason: 'Low',
       message: "docker's storage is filling up: directory 85 % of docker-images used",
     });
+  });
+
+  test("is not logged in because of somebody else's session to the same target by another portal", async () => {
+    const other = { portal: '10.34.102.55:3260', target };
+    const open: FakeTarget<FakeDisk> = { target, portals: [portal, other.portal], luns: { 1: fakeDisk() } };
+    const host = storageHost({ targets: [open] });
+    await runVerb(host, ['boot']);
+    await host.iscsi.addRecord(other);
+    await host.iscsi.login(other);
+    expect(await statusOf(host, 'IscsiSession')).toMatchObject({ status: 'False', reason: 'NoSession' });
+  });
+
+  test('is not called ready while the volume is active and its device is not there', async () => {
+    const host = await running();
+    stopAndUnmount(host);
+    const { inspect } = host.disks;
+    host.disks.inspect = async (path) => (path.startsWith('/dev/docker-images/') ? null : await inspect(path));
+    const run = await attach(host);
+    expect([run.code, errorOf(run).retryable]).toEqual([75, true]);
+    expect(storageResult(host)).toMatchObject({ outcome: 'waiting' });
   });
 
   test('the second time there is nothing to do, and nothing is written, not even in /run', async () => {
@@ -863,6 +895,26 @@ describe('devicemapper', () => {
     host.log.clear();
     await attach(host);
     expect(onDisks(host)).toEqual([]);
+  });
+
+  test.each([
+    ['Fail', 'has failed'],
+    ['1 10/1000 10/1000 - ro discard_passdown queue_if_no_space - 256', 'is read-only'],
+    ['1 10/1000 10/1000 - rw discard_passdown queue_if_no_space needs_check 256', 'has damaged metadata (needs_check)'],
+    ['1 10/1000 1000/1000 - out_of_data_space discard_passdown queue_if_no_space - 256', 'is full'],
+    [null, 'is not active'],
+  ])('whose pool says %p is not well', async (words, what) => {
+    const host = storageHost({ cluster, versions: old });
+    await runVerb(host, ['boot']);
+    expect((await attach(host)).error).toBeNull();
+    mountAndRun(host);
+    const name = 'docker--images-docker--pool';
+    host.live.setDevices(words === null ? [] : parseDmStatus(`${name}: 0 4194304 thin-pool ${words}\n`));
+    expect(await statusOf(host, 'StorageSpace')).toMatchObject({
+      status: 'False',
+      reason: 'PoolBroken',
+      message: expect.stringContaining(`docker-images/docker-pool ${what}`),
+    });
   });
 
   test('needs the checker of thin pools, unless docker-storage-setup makes the pool', async () => {

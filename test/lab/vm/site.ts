@@ -22,9 +22,15 @@ const CLIENT = `http://${SWITCH_ADDRESS}:2379`;
 /** Emulated processors are slow: the defaults would make a member lose its own votes. */
 const TIMING = ['--heartbeat-interval=500', '--election-timeout=5000'] as const;
 
-/** A run of the agent takes 36 ms on a processor and seconds in an emulated one: every 5 s would leave no time for anything else. */
-const SLOW_GAUGE =
-  'd=/run/systemd/system/diyc-agent-gauge.timer.d; mkdir -p $d; printf "[Timer]\\nOnUnitInactiveSec=20s\\n" >$d/lab.conf';
+/**
+ * A run of the agent takes 36 ms on a processor and seconds in an emulated one: at its own pace it would leave time for
+ * nothing else. An empty assignment first: a timer's settings add up.
+ */
+function slowed(timer: string, secs: number): readonly string[] {
+  const dir = `/run/systemd/system/${timer}.d`;
+  const text = `[Timer]\\nOnBootSec=\\nOnBootSec=10s\\nOnUnitInactiveSec=${secs}s\\n`;
+  return ['sh', '-c', `mkdir -p ${dir}; printf '${text}' >${dir}/lab.conf`];
+}
 
 /** The name a machine has towards the storage: what the agent makes of target, cluster and node. */
 export function initiatorOf(machine: string): string {
@@ -91,7 +97,8 @@ export function siteSeed(machine: string, storage: StorageWish | null): Seed {
   const secret = (path: string, chap: Chap | undefined): object[] =>
     chap === undefined ? [] : [{ path, permissions: '0600', content: `${chap.password}\n` }];
   const plain = seedOf(machine, [
-    ['sh', '-c', SLOW_GAUGE],
+    slowed('diyc-agent-gauge.timer', 15),
+    slowed('diyc-agent-report.timer', 45),
     ['/usr/bin/diyc-agent', 'boot'],
   ]);
   const config = JSON.parse((plain['user-data'] ?? '').replace('#cloud-config\n', '')) as object;

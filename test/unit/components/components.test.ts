@@ -282,6 +282,11 @@ describe('docker', () => {
       reason: 'Held',
       severity: 'waiting',
     });
+    const broken = { units: [...stopped.units, unitState('var-lib-docker.mount', { active: 'failed' })] };
+    expect((await probe(docker, { context, ...broken })).get('DockerRunning')).toMatchObject({
+      reason: 'MountFailed',
+      severity: 'failed',
+    });
     const root = '29 1 8:1 / / rw - ext4 /dev/sda1 rw\n';
     const mounted = '60 29 253:1 / /var/lib/docker rw - xfs /dev/mapper/docker--images-docker--root rw\n';
     const on = async (mountinfo: string): Promise<string | undefined> =>
@@ -289,6 +294,7 @@ describe('docker', () => {
         ?.reason;
     expect(await on(`${root}${mounted}`)).toBe('OnDeclaredStorage');
     expect(await on(root)).toBe('NotOnDeclaredStorage');
+    expect(await on(`${root}${mounted.replace(/rw$/m, 'ro,prjquota')}`)).toBe('ReadOnly');
   });
 });
 

@@ -25,7 +25,7 @@ describe('a LUN that has grown', () => {
   const grown = ownLvm({ physicalVolumes: [physicalVolume({ deviceBytes: 4 * gibibyte })] });
 
   test('is used down to the file system', () => {
-    expect(stepsOf(planGrowth(grown, request(), null))).toEqual([
+    expect(stepsOf(planGrowth(grown, request(), 2 * gibibyte))).toEqual([
       'use the 2.0 GiB that /dev/sda has grown by',
       'grow docker-images/docker-root by 100 % of what is free',
       'grow the xfs at /var/lib/docker to the size of /dev/docker-images/docker-root',
@@ -45,7 +45,7 @@ describe('a LUN that has grown', () => {
 
   test('cut off after the first half goes on with what lies free', () => {
     const half = ownLvm({ volumeGroups: [group({ freeBytes: 2 * gibibyte })] });
-    expect(stepsOf(planGrowth(half, request(), null))[0]).toBe(
+    expect(stepsOf(planGrowth(half, request(), 2 * gibibyte))[0]).toBe(
       'grow docker-images/docker-root by 100 % of what is free',
     );
   });
@@ -90,9 +90,17 @@ describe('a LUN that has grown', () => {
   });
 });
 
+describe('a directory that is not mounted', () => {
+  test('is not grown, and its volume neither: the file system would be left behind', () => {
+    const lvm = ownLvm({ physicalVolumes: [physicalVolume({ deviceBytes: 4 * gibibyte })] });
+    expect(stepsOf(planGrowth(lvm, request(), null))).toEqual(['refused: NotMounted']);
+    expect(stepsOf(planAddition(ownLvm(), second, request(), null))).toEqual(['refused: NotMounted']);
+  });
+});
+
 describe('a further disk', () => {
   test('that is blank joins the group and gives docker its room', () => {
-    expect(stepsOf(planAddition(ownLvm(), second, request(), null))).toEqual([
+    expect(stepsOf(planAddition(ownLvm(), second, request(), 2 * gibibyte))).toEqual([
       'add /dev/disk/by-id/scsi-2 to volume group docker-images',
       'grow docker-images/docker-root by 100 % of what is free',
       'grow the xfs at /var/lib/docker to the size of /dev/docker-images/docker-root',
@@ -102,7 +110,7 @@ describe('a further disk', () => {
   test('that carries something is refused, or wiped on its serial', () => {
     const dirty = { ...second, disk: disk({ ...second.disk, signatures: [{ type: 'xfs', label: null }] }) };
     expect(stepsOf(planAddition(ownLvm(), dirty, request(), null))).toEqual(['refused: DiskNotBlank']);
-    expect(stepsOf(planAddition(ownLvm(), dirty, request({ wipe: ['s2'] }), null))[0]).toStartWith(
+    expect(stepsOf(planAddition(ownLvm(), dirty, request({ wipe: ['s2'] }), 2 * gibibyte))[0]).toStartWith(
       'WIPE /dev/disk/by-id/scsi-2',
     );
   });
@@ -112,7 +120,7 @@ describe('a further disk', () => {
       physicalVolumes: [physicalVolume(), physicalVolume({ path: '/dev/sdb' })],
       volumeGroups: [group({ freeBytes: 2 * gibibyte })],
     });
-    expect(stepsOf(planAddition(joined, second, request(), null))[0]).toBe(
+    expect(stepsOf(planAddition(joined, second, request(), 2 * gibibyte))[0]).toBe(
       'grow docker-images/docker-root by 100 % of what is free',
     );
   });

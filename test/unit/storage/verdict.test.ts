@@ -185,6 +185,17 @@ describe('a disk', () => {
     expect(nameless).toMatchObject({ hint: expect.stringContaining('reports no serial number') });
   });
 
+  test('of another cluster tells how both marks are removed: one that is left would refuse the claim that follows', () => {
+    const other = ownLvm({ volumeGroups: [group({ tags: ['diyc.cluster=old', 'diyc.node=a1'] })] });
+    expect(judgeDisk(disk(), other, claim)).toMatchObject({
+      hint: expect.stringContaining('vgchange --deltag diyc.cluster=old --deltag diyc.node=a1 docker-images'),
+    });
+    const nameless = ownLvm({ volumeGroups: [group({ tags: ['diyc.node=a2'] })] });
+    expect(judgeDisk(disk(), nameless, claim)).toMatchObject({
+      hint: expect.stringContaining('vgchange --deltag diyc.node=a2 docker-images'),
+    });
+  });
+
   test('in the declared group without an owner tells the command that claims it', () => {
     const verdict = judgeDisk(disk(), ownLvm({ volumeGroups: [group({ tags: [], sizeBytes: gibibyte })] }), claim);
     expect(verdict).toMatchObject({
