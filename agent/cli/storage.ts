@@ -7,9 +7,10 @@ import { parseDockerVersion } from '../layout/versions.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import { AgentError } from '../model/errors.ts';
 import type { StorageConfig } from '../model/storage.ts';
+import { parseStorageResult, storageFile } from '../model/storage-result.ts';
 import type { Host } from '../ports/host.ts';
 import { attachStorage } from '../storage/attach.ts';
-import { detachStorage } from '../storage/detach.ts';
+import { detachStorage, whatToDetach } from '../storage/detach.ts';
 import type { Action } from './command.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile, parseDuration } from './options.ts';
@@ -71,15 +72,16 @@ async function startDocker(host: Host): Promise<void> {
   if (decision !== 'leave') await host.units.queueStart([dockerUnit]);
 }
 
-/** Give the storage back, unless something still uses it. */
+/** Give the storage back, unless something still uses it; a cluster file that is gone or broken by then is no obstacle. */
 export const storageDetach: Action = async ({ host, reporter, options: global }) => {
   requireRoot(host, global.root, 'storage detach');
-  const node = await gather(host, reporter, configFile(global.config));
-  const storage = storageOf(node.config, node.node.name);
-  if (storage === null) {
-    reporter.emit({ event: 'storage.undeclared', node: node.node.name });
-    return 0;
-  }
-  await detachStorage(host, reporter, { storage, cluster: node.config.cluster, node: node.node.name });
+  const result = parseStorageResult(await host.files.readText(storageFile));
+  const node = result?.outcome === 'ready' ? null : await gather(host, reporter, configFile(global.config));
+  const storage = node === null ? null : storageOf(node.config, node.node.name);
+  const declared =
+    node === null || storage === null ? null : { storage, cluster: node.config.cluster, node: node.node.name };
+  const request = whatToDetach(result, declared);
+  if (request === null) reporter.emit({ event: 'storage.undeclared', node: node?.node.name ?? '' });
+  else await detachStorage(host, reporter, request);
   return 0;
 };

@@ -110,9 +110,10 @@ async function attachedCondition(
     return {
       type,
       status: 'False',
-      reason: 'NotTried',
-      message: `${storageUnit} has not run in this boot`,
-      hint: `systemctl start ${storageUnit}`,
+      reason: unit?.active === 'active' ? 'Detached' : 'NotTried',
+      message:
+        unit?.active === 'active' ? 'the storage was given back by hand' : `${storageUnit} has not run in this boot`,
+      hint: unit?.active === 'active' ? 'diyc-agent storage attach' : `systemctl start ${storageUnit}`,
       severity: 'waiting',
     };
   }

@@ -26,6 +26,10 @@ export interface StorageResult {
   readonly hint: string;
   readonly at: string;
   readonly portal: string | null;
+  /** With what follows, what has to be given back, whatever the cluster file says by then. */
+  readonly target: string | null;
+  readonly cluster: string;
+  readonly node: string;
   readonly volumeGroup: string | null;
   readonly driver: StorageDriver | null;
   readonly disks: readonly AttachedDisk[];

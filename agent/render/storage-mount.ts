@@ -6,6 +6,8 @@ import { renderSections } from './drop-in.ts';
 import { header } from './marker.ts';
 
 export const storageUnit = 'diyc-agent-storage.service';
+/** What gives the storage back at shutdown. */
+const releaseUnit = 'diyc-agent-storage-release.service';
 /** As `systemd-escape --path --suffix=mount /var/lib/docker` names it. */
 export const dockerMountUnit = 'var-lib-docker.mount';
 
@@ -15,7 +17,7 @@ export const dockerMountUnit = 'var-lib-docker.mount';
  * Without default dependencies, because both kinds of them are wrong here: a local mount is before sysinit.target, which
  * a disk from the network cannot be, and a network mount is before remote-fs.target, which logins wait for; a target
  * that is away must not lock the operator out. docker names this unit by RequiresMountsFor=, so it is started with
- * docker and stopped after it; the storage unit is stopped after both, which gives docker → unmount → group → logout.
+ * docker and stopped after it; what gives the storage back is stopped after both: docker → unmount → group → logout.
  */
 export function renderDockerMount(docker: DockerStorageConfig): string {
   // Images carry device nodes and setuid programs, so neither nodev nor nosuid. pquota lets docker limit containers' size.
@@ -27,7 +29,7 @@ export function renderDockerMount(docker: DockerStorageConfig): string {
         ['Description', `docker's images and containers, on volume group ${docker.volumeGroup}`],
         ['DefaultDependencies', 'no'],
         ['Requires', storageUnit],
-        ['After', storageUnit],
+        ['After', `${storageUnit} ${releaseUnit}`],
         ['Conflicts', 'umount.target'],
         ['Before', 'umount.target'],
       ],

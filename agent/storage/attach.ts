@@ -38,6 +38,8 @@ export interface AttachRequest {
 
 /** Several looks: wipe, make, activate, and see what is on it. */
 const mostPasses = 6;
+/** How long a new group is left alone before anything is made in it. */
+const settleMs = 2_000;
 /** One wait for udev between two looks; the reason in `status` is never older than this. */
 const eventWaitMs = 5_000;
 
@@ -203,6 +205,10 @@ async function provision(
       reporter,
     );
     done = [...done, ...plan.steps.map(describeStep)];
+    // Locks of LVM end at this host: another one that was shown the same blank LUN may have written its own group at the
+    // same instant. Whoever wrote last has it, and after a moment both see that.
+    if (plan.steps.some((s) => s.kind === 'makeVolumeGroup'))
+      await host.clock.sleep(settleMs * (1 + host.clock.random()), request.signal);
   }
 }
 
@@ -231,6 +237,9 @@ function ready(
     hint: '',
     at: host.clock.timestamp(),
     portal: session?.portal ?? null,
+    target: session?.target ?? null,
+    cluster: request.cluster,
+    node: request.node,
     volumeGroup: docker?.volumeGroup ?? null,
     driver: docker?.driver ?? null,
     disks: disks.map((d) => attachedDisk(d.path, d.disk)),
@@ -247,6 +256,9 @@ function failure(host: Host, request: AttachRequest, error: AgentError): Storage
     hint: error.hint,
     at: host.clock.timestamp(),
     portal: null,
+    target: request.storage.iscsi?.target ?? null,
+    cluster: request.cluster,
+    node: request.node,
     volumeGroup: request.storage.docker?.volumeGroup ?? null,
     driver: request.storage.docker?.driver ?? null,
     disks: [],

@@ -127,8 +127,8 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
   if (group === undefined) {
     const sizeBytes = sight.disks.reduce((sum, d) => sum + d.disk.sizeBytes, 0);
     if (sizeBytes < smallestGroupBytes(docker)) return tooSmall(docker, sizeBytes);
-    const volumes = makeVolumes(request, sight, [], sizeBytes);
-    return { kind: 'steps', steps: [...wipes, makeGroup(request, fresh), ...volumes] };
+    // What goes into it is planned by the next look, which also says whether it is still this node's.
+    return { kind: 'steps', steps: [...wipes, makeGroup(request, fresh)] };
   }
   const inGroup = sight.lvm.logicalVolumes.filter((v) => v.volumeGroupUuid === group.uuid);
   const steps: Step[] = [...wipes];

@@ -72,7 +72,10 @@ async function lookForSession(
 }
 
 /** The session to the declared target at one of the declared portals; others' sessions are none of ours. */
-export function ownSession(sessions: readonly IscsiSession[], iscsi: IscsiConfig): IscsiSession | null {
+export function ownSession(
+  sessions: readonly IscsiSession[],
+  iscsi: Pick<IscsiConfig, 'target' | 'portals'>,
+): IscsiSession | null {
   const matching = sessions.filter((s) => s.target === iscsi.target && iscsi.portals.includes(s.portal));
   return matching.find((s) => s.state === 'LOGGED_IN') ?? matching[0] ?? null;
 }

@@ -11,7 +11,7 @@ import { type FakeDisk, fakeDisk } from '../support/fake-disks.ts';
 import type { FakeHost } from '../support/fake-host.ts';
 import type { FakeTarget } from '../support/fake-iscsi.ts';
 import { fakeVolume, groupOn } from '../support/fake-lvm.ts';
-import { type PackagedHostOptions, runVerb, type VerbRun } from '../support/packaged-host.ts';
+import { clusterFile, type PackagedHostOptions, runVerb, type VerbRun } from '../support/packaged-host.ts';
 import {
   blankTarget,
   chap,
@@ -84,6 +84,8 @@ describe('the first boot with a blank LUN', () => {
       `iscsi login ${target} ${portal}`,
       'append /var/lib/diyc-agent/journal.jsonl',
       `vgcreate docker-images ${lun1} ${owner.join(' ')}`,
+      'append /var/lib/diyc-agent/journal.jsonl',
+      'append /var/lib/diyc-agent/journal.jsonl',
       'volume docker-images/docker-root 100%FREE',
       'mkfs.xfs /dev/docker-images/docker-root docker-root',
       'append /var/lib/diyc-agent/journal.jsonl',
@@ -97,8 +99,11 @@ describe('the first boot with a blank LUN', () => {
       reason: 'Attached',
       message: `volume group docker-images of node a1 on ${lun1}`,
       hint: '',
-      at: '2026-01-01T00:00:00.000Z',
+      at: expect.any(String),
       portal,
+      target,
+      cluster: 'diy-cluster',
+      node: 'a1',
       volumeGroup: 'docker-images',
       driver: 'overlay2',
       disks: [{ path: lun1, name: 'sda', sizeBytes: 2 * 1024 ** 3, serial: 'beaf11' }],
@@ -1131,6 +1136,16 @@ describe('after a reboot', () => {
 });
 
 describe('giving it back', () => {
+  test('what was attached is given back, also when the cluster file says nothing of it any more, or is broken', async () => {
+    for (const text of [clusterFile, 'version: 1\ncluster: [']) {
+      const host = await running();
+      stopAndUnmount(host);
+      host.files.put({ '/etc/diyc-agent/cluster.yaml': text });
+      const run = await runVerb(host, ['storage', 'detach']);
+      expect([run.code, run.error, await host.iscsi.sessions()]).toEqual([0, null, []]);
+    }
+  });
+
   const detach = (host: FakeHost): Promise<VerbRun> => runVerb(host, ['storage', 'detach']);
 
   test('is refused while docker runs on it, or its directory is mounted', async () => {

@@ -106,6 +106,7 @@ export class StorageLab {
         ),
       );
     }
+    parts.push('--- the storage', await this.storage.log());
     return parts.join('\n');
   }
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test';
 import { describeStep } from '../../../agent/model/step.ts';
-import { planStorage, type StoragePlan } from '../../../agent/storage/plan.ts';
+import { planStorage, type StoragePlan, type StorageSight } from '../../../agent/storage/plan.ts';
 import {
   disk,
   gibibyte,
@@ -22,30 +22,43 @@ function stepsOf(plan: StoragePlan): string[] {
 const secondPath = '/dev/disk/by-id/scsi-36001405b';
 
 describe('on a blank disk', () => {
-  test('overlay2 gets a group with its owner, a volume and a file system', () => {
-    expect(stepsOf(planStorage(sight(), request()))).toEqual([
-      `make volume group docker-images on ${lunPath}`,
-      'make volume docker-images/docker-root (100 % of what is free)',
-      'make xfs on /dev/docker-images/docker-root',
-    ]);
+  test('comes a group with its owner first; what goes into it is planned once that is seen to be this node’s', () => {
     const plan = planStorage(sight(), request());
+    expect(stepsOf(plan)).toEqual([`make volume group docker-images on ${lunPath}`]);
     expect(plan.kind === 'steps' && plan.steps[0]).toMatchObject({
       tags: ['diyc.cluster=diy-cluster', 'diyc.node=a1'],
     });
   });
 
-  test('devicemapper gets its directory besides the pool, so that both outlive the root', () => {
-    expect(stepsOf(planStorage(sight(), request({ driver: 'devicemapper' })))).toEqual([
-      `make volume group docker-images on ${lunPath}`,
+  const made = (given: Partial<StorageSight> = {}): StorageSight =>
+    sight({ lvm: ownLvm({ logicalVolumes: [], volumeGroups: [group({ freeBytes: 2 * gibibyte })] }), ...given });
+
+  test('then devicemapper gets its directory besides the pool, so that both outlive the root', () => {
+    expect(stepsOf(planStorage(made(), request({ driver: 'devicemapper' })))).toEqual([
       'make volume docker-images/docker-root (512 MiB)',
       'make xfs on /dev/docker-images/docker-root',
       'make thin pool docker-images/docker-pool (90 % of what is free)',
     ]);
   });
 
+  test('in a large group a share of it', () => {
+    const large = made({
+      lvm: ownLvm({ logicalVolumes: [], volumeGroups: [group({ freeBytes: 20 * gibibyte })] }),
+    });
+    expect(stepsOf(planStorage(large, request({ driver: 'devicemapper' })))[0]).toBe(
+      'make volume docker-images/docker-root (20 % of what is free)',
+    );
+  });
+
+  test('another host that took the same blank LUN at the same instant keeps it', () => {
+    const theirs = group({ tags: ['diyc.cluster=diy-cluster', 'diyc.node=a2'], freeBytes: 2 * gibibyte });
+    const taken = made({ lvm: ownLvm({ logicalVolumes: [], volumeGroups: [theirs] }) });
+    expect(stepsOf(planStorage(taken, request()))).toEqual(['refused: DiskNotBlank']);
+  });
+
   test('where docker-storage-setup is installed it makes the pool', () => {
     const wanted = request({ driver: 'devicemapper' }, '/usr/bin/docker-storage-setup');
-    expect(stepsOf(planStorage(sight({ setup: { kind: 'absent' } }), wanted)).at(-1)).toBe(
+    expect(stepsOf(planStorage(made({ setup: { kind: 'absent' } }), wanted)).at(-1)).toBe(
       'run /usr/bin/docker-storage-setup',
     );
   });
