@@ -184,7 +184,7 @@ function groupRefusals(
   groups: readonly VolumeGroup[],
   sight: StorageSight,
   node: string,
-  verdicts: readonly { readonly verdict: { readonly kind: string } }[],
+  verdicts: readonly { readonly disk: DiskState; readonly verdict: { readonly kind: string } }[],
 ): Refusal[] {
   const [group, second] = groups;
   if (group === undefined) return [];
@@ -199,13 +199,14 @@ function groupRefusals(
   }
   const where = sight.lvm.physicalVolumes.filter((p) => p.volumeGroupUuid === group.uuid).map((p) => p.path);
   if (!verdicts.some((v) => v.verdict.kind === 'ours')) {
-    // None of the declared disks is in it. When one was refused because of this very group, that has been said.
-    if (verdicts.some((v) => v.verdict.kind === 'refused')) return [];
+    // A declared disk that is in it was refused because of that, or is given up with it. Nothing is wiped for a group
+    // that could not be made afterwards.
+    if (verdicts.some((v) => where.includes(v.disk.path))) return [];
     return [
       {
         reason: 'GroupElsewhere',
         message: `a volume group ${group.name} exists, on ${where.join(', ')} and on none of the declared disks`,
-        hint: `choose another volumeGroup, or declare the disks that ${group.name} is on`,
+        hint: `declare the disks that ${group.name} is on, or choose another volumeGroup; where it came with a target that is declared no longer, log out from that (iscsiadm -m session)`,
       },
     ];
   }

@@ -203,6 +203,14 @@ describe('wiping', () => {
       expect(stepsOf(planStorage(seen, request({ wipe: ['beaf11'] })))).toEqual(['refused: DiskNotBlank']);
   });
 
+  test('is not done for a group that could not be made afterwards: one of that name is on another disk', () => {
+    const elsewhere = sight({
+      disks: [{ path: lunPath, disk: dirty }],
+      lvm: ownLvm({ physicalVolumes: [physicalVolume({ path: '/dev/sdz' })] }),
+    });
+    expect(stepsOf(planStorage(elsewhere, request({ wipe: ['beaf11'] })))).toEqual(['refused: GroupElsewhere']);
+  });
+
   test("is not done to this node's own group, though its serial is still listed", () => {
     const own = sight({ lvm: ownLvm(), rootSignatures: [{ type: 'xfs', label: null }] });
     expect(planStorage(own, request({ wipe: ['beaf11'] }))).toEqual({ kind: 'steps', steps: [] });

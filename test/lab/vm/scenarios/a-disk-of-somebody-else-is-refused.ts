@@ -105,6 +105,12 @@ export async function run(lab: StorageLab): Promise<void> {
     expectEqual(open.length, 0, 'sessions after a refused login');
 
     await machine.shell(`printf '${chap.password}\\n' >/etc/diyc-agent/chap`);
+    // the group of the first target is in the way until somebody logs out from what is declared no longer
+    await declare(machine, { ...wish, target: second, wipe: ['dirty-1'] });
+    const inTheWay = await untilOutcome(machine, 'refused');
+    expect(inTheWay.message.includes('on none of the declared disks'), inTheWay.message);
+    expectEqual(await digest(dirty), full, 'the disk that is given up, before a group can be made on it');
+    await machine.answer(['iscsiadm', '-m', 'node', '-T', first, '--logout'], 60_000);
     await declare(machine, { ...wish, target: second, wipe: ['dirty-1'] });
     await untilOutcome(machine, 'ready');
     const tags = await machine.answer(['vgs', '--noheadings', '-o', 'vg_tags', 'docker-images']);
