@@ -65,19 +65,20 @@ async function review(host: Host, node: Gathered): Promise<void> {
 }
 
 /** Pauses between two attempts that gave up; each of them waits for an hour by itself. */
-const storageRetryMs = 60_000;
+const storageRetryMs = { waiting: 60_000, failed: 300_000 } as const;
 
 /**
  * systemd has no way to start a oneshot unit again (below 244 it does not even load Restart= in one). An attempt that
- * may succeed later is queued again; one that was refused waits for a person.
+ * may succeed later is queued again, one whose programs failed after a longer pause (LVM that did not answer in time);
+ * one that was refused waits for a person.
  */
 async function retryStorage(host: Host, node: Gathered): Promise<void> {
   if (storageOf(node.config, node.node.name) === null) return;
   const result = parseStorageResult(await host.files.readText(storageFile));
-  if (result?.outcome !== 'waiting') return;
+  if (result?.outcome !== 'waiting' && result?.outcome !== 'failed') return;
   const ageMs = host.clock.ageMs(result.at);
   // From the future: the clock was set back since, and the pause would last for as long as it was set back by.
-  if (ageMs >= 0 && ageMs < storageRetryMs) return;
+  if (ageMs >= 0 && ageMs < storageRetryMs[result.outcome]) return;
   try {
     const [unit] = await host.units.states([storageUnit]);
     if (unit?.active === 'failed' && !unit.jobQueued) await host.units.queueStart([storageUnit]);

@@ -330,7 +330,7 @@ function setupRefusals(setup: SetupSight | null, request: StorageRequest): Refus
     {
       reason: 'OtherDriver',
       message: `docker-storage-setup has set docker up with ${setup.found}, and the cluster file asks for ${request.docker.driver}; it does not change a driver by itself`,
-      hint: 'images do not move between drivers: stop docker, run docker-storage-setup --reset, empty /var/lib/docker, then systemctl start diyc-agent-storage',
+      hint: 'images do not move between drivers: stop docker, run docker-storage-setup --reset, empty /var/lib/docker, then systemctl start docker',
     },
   ];
 }

@@ -44,6 +44,14 @@ async function readSecret(
   }
   const secret = chapSecretOf(text);
   const findings = checkChapSecret(secret);
+  const mode = (await files.stat(chap.passwordFile))?.mode ?? 0;
+  if ((mode & 0o077) !== 0) {
+    reporter.emit({
+      event: 'config.warning',
+      message: `${named}, which others than its owner may read (mode 0${mode.toString(8)})`,
+      hint: `chmod 600 ${chap.passwordFile}`,
+    });
+  }
   const errors = findings.filter((f) => f.severity === 'error');
   if (errors.length > 0) {
     throw new AgentError('config', `${named}: ${errors.map((f) => f.message).join('; ')}`, {

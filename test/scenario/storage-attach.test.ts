@@ -1037,6 +1037,18 @@ describe('docker-storage-setup', () => {
   });
 });
 
+describe('the file of a secret', () => {
+  test('that others may read is told, and used', async () => {
+    const host = storageHost({ files: { [secretFile]: { text: `${secret}\n`, mode: 0o644 } } });
+    await runVerb(host, ['boot']);
+    const run = await attach(host);
+    expect([run.error, run.lines.filter((line) => line.includes('others than its owner may read'))]).toEqual([
+      null,
+      [expect.stringContaining(`(mode 0644); chmod 600 ${secretFile}`)],
+    ]);
+  });
+});
+
 describe('LVM', () => {
   test('that fails is not taken for an empty one: nothing is done', async () => {
     const host = storageHost();
@@ -1051,6 +1063,15 @@ describe('LVM', () => {
     ]);
     expect(diskOf(host)).toEqual(fakeDisk());
     expect(host.effects.filter((line) => line.startsWith('append'))).toHaveLength(2);
+    // Tried again after a longer pause than a target that does not answer.
+    host.units.change(storageUnit, { active: 'failed', sub: 'failed', result: 'exit-code', jobQueued: false });
+    host.log.clear();
+    await host.clock.advance(120_000);
+    await runVerb(host, ['report']);
+    expect(host.effects).not.toContain(`start ${storageUnit}`);
+    await host.clock.advance(180_000);
+    await runVerb(host, ['report']);
+    expect(host.effects).toContain(`start ${storageUnit}`);
     host.lvm.fail(null);
     expect((await attach(host)).error).toBeNull();
   });
