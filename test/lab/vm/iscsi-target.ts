@@ -78,6 +78,11 @@ export class IscsiTarget {
       const asked = await run(['tgtadm', '--mode', 'sys', '--op', 'show'], { tolerant: true, env: this.#env });
       return asked.code === 0 ? yes(true) : notYet(await daemonLog(this.#daemon, 3));
     });
+    // it goes on without its portal when it could not have it, and takes orders all the same
+    await until('the storage to listen', 10_000, async () => {
+      const listening = await run(fromSwitch(this.#names, ['ss', '-Hltn', 'src', PORTAL]));
+      return listening.stdout.includes('LISTEN') ? yes(true) : notYet(await daemonLog(this.#daemon, 5));
+    });
     for (const target of this.#targets) await this.#define(target);
   }
 
