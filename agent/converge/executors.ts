@@ -1,6 +1,8 @@
 // The exhaustive table of executors: one small function per kind of step, no decisions in any of them.
 
+import { AgentError } from '../model/errors.ts';
 import type { Step, StepKind } from '../model/step.ts';
+import { contentOf } from '../model/storage.ts';
 import type { Host } from '../ports/host.ts';
 import { editIscsiRecord } from '../render/iscsi-record.ts';
 
@@ -61,6 +63,19 @@ export const executors: { readonly [K in StepKind]: Executor<K> } = {
     await host.iscsi.rescan(step.target);
   },
   async wipeDisk(host, step) {
+    // The serial says which disk was given up, this says what on it: another host may have taken it since.
+    const disk = await host.disks.inspect(step.path);
+    const found = disk === null ? 'nothing: it is gone' : contentOf(disk);
+    if (found !== step.found) {
+      throw new AgentError(
+        'tempfail',
+        `did not wipe ${step.path}: it carried ${step.found}, and now ${found || 'nothing'}`,
+        {
+          hint: 'look at it again: diyc-agent storage show',
+          isConflict: true,
+        },
+      );
+    }
     await host.disks.wipe(step.path, step.serial);
   },
   async makeVolumeGroup(host, step) {

@@ -176,6 +176,17 @@ export function describeDevice(device: DeviceRef): string {
   return device.kind === 'iscsi' ? `LUN ${device.lun}` : device.path;
 }
 
+/** What stands on a disk, in the words of lsblk and libblkid; empty for a blank one. */
+export function contentOf(disk: Pick<DiskState, 'signatures' | 'users'>): string {
+  const signatures = disk.signatures.map((s) => (s.label === null ? s.type : `${s.type} "${s.label}"`));
+  const users = disk.users.map((u) => `${u.name} (${u.type})`);
+  const parts = [
+    ...(signatures.length > 0 ? [`the signature${signatures.length === 1 ? '' : 's'} ${signatures.join(', ')}`] : []),
+    ...(users.length > 0 ? [`the devices ${users.join(', ')}`] : []),
+  ];
+  return parts.join(' and ');
+}
+
 /** In device-mapper's names a `-` inside a name is doubled. */
 export function mapperPath(volumeGroup: string, volume: string): AbsolutePath {
   const doubled = (name: string): string => name.replaceAll('-', '--');

@@ -4,6 +4,7 @@ import { sizeText } from '../model/byte-size.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
+  contentOf,
   type DockerStorageConfig,
   dockerDirectory,
   dockerPoolVolume,
@@ -98,7 +99,7 @@ export function planAddition(
             why: `its serial ${seen.disk.serial} is listed under wipe in the cluster file`,
             path: seen.path,
             serial: seen.disk.serial,
-            found: verdict.found.replace(/^it carries /, ''),
+            found: contentOf(seen.disk),
           },
         ]
       : [];

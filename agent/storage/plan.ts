@@ -4,6 +4,7 @@ import { sizeText } from '../model/byte-size.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
+  contentOf,
   type DiskState,
   type DockerStorageConfig,
   dockerPoolVolume,
@@ -15,7 +16,7 @@ import {
   type VolumeGroup,
   volumePath,
 } from '../model/storage.ts';
-import { type Claim, contentOf, judgeDisk } from './verdict.ts';
+import { type Claim, judgeDisk } from './verdict.ts';
 
 /** A declared disk and what was found under its name. */
 export interface SeenDisk {
@@ -112,7 +113,7 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
         why: `its serial ${disk.serial} is listed under wipe in the cluster file`,
         path,
         serial: disk.serial,
-        found: contentOf(disk).replace(/^it carries /, ''),
+        found: contentOf(disk),
       });
     }
     fresh.push(path);

@@ -1,6 +1,7 @@
 // Whose is this disk? Blank, this node's own, or somebody else's with the words that say what is on it.
 
 import {
+  contentOf,
   type DiskState,
   type LvmState,
   ownerOf,
@@ -65,7 +66,7 @@ export function judgeDisk(disk: DiskState, lvm: LvmState, claim: Claim): DiskVer
     const isIdle = disk.users.every((u) => u.type === 'part');
     return {
       kind: 'refused',
-      found: contentOf(disk),
+      found: `it carries ${contentOf(disk)}`,
       hint: isIdle ? wipeHint(disk) : `stop what uses it first (lsblk ${disk.path})`,
       mayWipe: isIdle,
     };
@@ -117,17 +118,6 @@ function judgePhysicalVolume(disk: DiskState, volume: PhysicalVolume, lvm: LvmSt
     `it is in volume group ${group.name} of this node, and ${claim.volumeGroup} is declared`,
     `set volumeGroup: ${group.name}, or move the disk (vgreduce) first`,
   );
-}
-
-/** What stands on a disk, in the words of lsblk and libblkid. */
-export function contentOf(disk: DiskState): string {
-  const signatures = disk.signatures.map((s) => (s.label === null ? s.type : `${s.type} "${s.label}"`));
-  const users = disk.users.map((u) => `${u.name} (${u.type})`);
-  const parts = [
-    ...(signatures.length > 0 ? [`the signature${signatures.length === 1 ? '' : 's'} ${signatures.join(', ')}`] : []),
-    ...(users.length > 0 ? [`the devices ${users.join(', ')}`] : []),
-  ];
-  return `it carries ${parts.join(' and ')}`;
 }
 
 function wipeHint(disk: DiskState): string {

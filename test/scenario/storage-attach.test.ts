@@ -603,6 +603,27 @@ describe('a disk that is not blank', () => {
     expect(host.effects).toEqual([]);
   });
 
+  test('is left alone when something else is on it by the time of the wipe', async () => {
+    const disk = fakeDisk({ signatures: [{ type: 'ntfs', label: null }] });
+    const host = at(disk, 'wipe: [beaf11]');
+    await runVerb(host, ['boot']);
+    const { inspect } = host.disks;
+    let looks = 0;
+    // Another host that was given the same LUN, between this one's look and its wipe.
+    host.disks.inspect = async (path) => {
+      const seen = await inspect(path);
+      if (path === lun1 && ++looks === 1) disk.signatures = [{ type: 'ext4', label: 'theirs' }];
+      return seen;
+    };
+    const run = await attach(host);
+    expect([run.code, errorOf(run).message, onDisks(host).slice(2)]).toEqual([
+      75,
+      expect.stringContaining('it carried the signature ntfs, and now the signature ext4 "theirs"'),
+      [],
+    ]);
+    expect(disk.signatures).toEqual([{ type: 'ext4', label: 'theirs' }]);
+  });
+
   test('is left alone when another serial is listed', async () => {
     const disk = dirty();
     const host = at(disk, 'wipe: [beaf12]');
