@@ -17,6 +17,7 @@ export const part = 'brief';
 export const timeBoxMs = 12 * 60_000;
 
 const UNIT = 'diyc-agent-storage.service';
+const RESULT = '/run/diyc-agent/storage.json';
 /** One that waits for a session of a day's replacement timeout never ends. */
 const REBOOT_MS = 180_000;
 const chap = { user: 'host', password: 'host-secret-12' };
@@ -27,18 +28,26 @@ async function digest(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Tries again with another declaration, as an operator would after a change of the cluster file. */
+/**
+ * Tries again with another declaration, as an operator would after a change of the cluster file. An attempt that is under
+ * way has read the old one: it is let come to its end, and what it left is not taken for the answer.
+ */
 async function declare(machine: Machine, wish: StorageWish): Promise<void> {
   const dropIn = JSON.stringify({ nodes: { [machine.name]: { storage: storageOf(wish) } } });
   await machine.shell(
-    `mkdir -p /etc/diyc-agent/cluster.d; cat >/etc/diyc-agent/cluster.d/50-lab.yaml <<'END'\n${dropIn}\nEND\nsystemctl reset-failed ${UNIT}; systemctl --no-block start ${UNIT}`,
+    `mkdir -p /etc/diyc-agent/cluster.d; cat >/etc/diyc-agent/cluster.d/50-lab.yaml <<'END'\n${dropIn}\nEND`,
   );
+  await until(`the attempt of ${machine.name} that is under way to end`, 120_000, async () => {
+    const state = await machine.activeState(UNIT);
+    return state === 'activating' ? notYet(state) : yes(state);
+  });
+  await machine.shell(`rm -f ${RESULT}; systemctl reset-failed ${UNIT}; systemctl --no-block start ${UNIT}`);
 }
 
 async function untilOutcome(machine: Machine, outcome: string): Promise<{ message: string; hint: string }> {
   return await until(`storage of ${machine.name} to be ${outcome}`, 180_000, async () => {
     const state = await machine.activeState(UNIT);
-    const found = JSON.parse(await machine.readText('/run/diyc-agent/storage.json')) as Record<string, string>;
+    const found = JSON.parse(await machine.readText(RESULT)) as Record<string, string>;
     const isOver = state === 'failed' || state === 'active';
     return isOver && found['outcome'] === outcome
       ? yes({ message: found['message'] ?? '', hint: found['hint'] ?? '' })
