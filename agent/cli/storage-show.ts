@@ -8,7 +8,7 @@ import { type OverlayView, overlayJson, overlayLines } from '../live/overlay-tex
 import { storageOf } from '../model/cluster-config.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
 import type { Growth } from '../model/live.ts';
-import { parseMountInfo } from '../model/mount-table.ts';
+import { decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { type DockerStorageConfig, dockerDirectory } from '../model/storage.ts';
 import type { Host } from '../ports/host.ts';
 import type { Space } from '../ports/live.ts';
@@ -69,7 +69,7 @@ export async function dockerSpace(
   host: Pick<Host, 'files' | 'live'>,
   docker: DockerStorageConfig | null,
 ): Promise<Space | null> {
-  const mounts = parseMountInfo((await host.files.readText('/proc/self/mountinfo')) ?? '');
+  const mounts = decodeMountTable(await host.files.readHead(mountTableFile, mountTableBytes)) ?? [];
   if (docker === null || !dockerMountVerdict(mounts, docker).isRight) return null;
   return await host.live.space(dockerDirectory);
 }

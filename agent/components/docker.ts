@@ -3,7 +3,7 @@
 import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
-import { covering, parseMountInfo } from '../model/mount-table.ts';
+import { decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { flannelSubnetFile, systemUnits, under } from '../model/paths.ts';
 import { dockerDirectory } from '../model/storage.ts';
 import type { ComponentSpec, Wish } from '../model/wish.ts';
@@ -166,7 +166,7 @@ function held(running: Condition, units: UnitTable): Condition {
 async function storageCondition(host: ReadOnlyHost, context: NodeContext): Promise<Condition> {
   const type = 'DockerStorage';
   const declared = storageOf(context.config, context.node.name)?.docker;
-  const mounts = await host.files.readText('/proc/self/mountinfo');
+  const mounts = decodeMountTable(await host.files.readHead(mountTableFile, mountTableBytes));
   if (declared === undefined || declared === null || mounts === null) {
     return {
       type,
@@ -177,9 +177,8 @@ async function storageCondition(host: ReadOnlyHost, context: NodeContext): Promi
       severity: 'degraded',
     };
   }
-  const verdict = dockerMountVerdict(parseMountInfo(mounts), declared);
-  const mount = covering(parseMountInfo(mounts), dockerDirectory);
-  if (verdict.isRight && [...(mount?.options ?? []), ...(mount?.superOptions ?? [])].includes('ro')) {
+  const verdict = dockerMountVerdict(mounts, declared);
+  if (verdict.isRight && verdict.isReadOnly) {
     return {
       type,
       status: 'False',

@@ -5,7 +5,7 @@ import { storageOf } from '../model/cluster-config.ts';
 import type { Condition } from '../model/condition.ts';
 import type { DmThinPool } from '../model/device-mapper.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
-import { parseMountInfo } from '../model/mount-table.ts';
+import { decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { systemUnits, under } from '../model/paths.ts';
 import { type DockerStorageConfig, dockerDirectory, dockerPoolVolume, mapperPath } from '../model/storage.ts';
 import { type AttachedDisk, parseStorageResult, type StorageResult, storageFile } from '../model/storage-result.ts';
@@ -135,7 +135,7 @@ async function spaceCondition(
   disks: readonly AttachedDisk[],
 ): Promise<Condition[]> {
   const type = 'StorageSpace';
-  const mounts = parseMountInfo((await host.files.readText('/proc/self/mountinfo')) ?? '');
+  const mounts = decodeMountTable(await host.files.readHead(mountTableFile, mountTableBytes)) ?? [];
   // Before docker's first start nothing is there to be full, and the directory is on another file system.
   if (!dockerMountVerdict(mounts, docker).isRight) return [];
   const pool = docker.driver === 'devicemapper' ? await poolStatus(host, docker) : null;

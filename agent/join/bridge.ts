@@ -5,7 +5,7 @@ import { type Look, waitFor } from '../converge/wait.ts';
 import type { ClusterConfig } from '../model/cluster-config.ts';
 import { dockerMountVerdict } from '../model/docker-mount.ts';
 import { AgentError } from '../model/errors.ts';
-import { parseMountInfo } from '../model/mount-table.ts';
+import { decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { containsAddress, type Network, parseAddress, parseNetwork } from '../model/network-address.ts';
 import { dockerOptionsFile, flannelSubnetFile } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
@@ -71,13 +71,13 @@ export async function prepareBridge(host: Host, reporter: Reporter, request: Bri
 
 /** The mount is required by docker's unit; this is for the case that the unit of the mount is gone or was changed. */
 async function refuseOtherStorage(host: Host, storage: DockerStorageConfig): Promise<void> {
-  const mounts = await host.files.readText('/proc/self/mountinfo');
+  const mounts = decodeMountTable(await host.files.readHead(mountTableFile, mountTableBytes));
   if (mounts === null) {
     throw new AgentError('oserr', 'docker is not started: what its directory is on could not be found out', {
       hint: 'see that /proc is mounted',
     });
   }
-  const { isRight, source } = dockerMountVerdict(parseMountInfo(mounts), storage);
+  const { isRight, source } = dockerMountVerdict(mounts, storage);
   if (isRight) return;
   throw new AgentError(
     'tempfail',

@@ -3,7 +3,7 @@
 import type { DmTarget } from '../model/device-mapper.ts';
 import { isAgentError } from '../model/errors.ts';
 import type { Gauge, GaugeSample, LiveOverlay, LiveRoot, OverlayReading } from '../model/live.ts';
-import { type MountEntry, parseMountInfo } from '../model/mount-table.ts';
+import { decodeMountTable, type MountEntry, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
 import type { ReadOnlyFiles } from '../ports/files.ts';
 import type { ReadOnlyLive } from '../ports/live.ts';
@@ -22,8 +22,6 @@ import {
 
 /** The kernel's own limit is 4 KiB; some architectures have more. */
 const maxLineBytes = 16 * 1024;
-/** Each container is a line of up to 4 KiB, with its lower directories. */
-const maxMountBytes = 8 * 1024 * 1024;
 
 export interface LiveMachine {
   readonly files: ReadOnlyFiles;
@@ -50,7 +48,7 @@ export interface LiveLook {
  * @throws AgentError when not even the table of mounts can be read
  */
 export async function lookAtLive({ files, live }: LiveMachine): Promise<LiveLook> {
-  const mounts = parseMountInfo((await readLong(files, '/proc/self/mountinfo', maxMountBytes)) ?? '');
+  const mounts = decodeMountTable(await files.readHead(mountTableFile, mountTableBytes)) ?? [];
   const asked = liveMount(mounts) === null ? notAsked : await askLiveDevice(live);
   const root = detectLive(await traces(files, mounts, asked.target));
   if (!root.isLive) return { root, mounts, gauge: null, history: [], memoryBytes: null, uptimeMs: null };

@@ -5,6 +5,8 @@ import { type DockerStorageConfig, dockerDirectory, dockerRootVolume, mapperPath
 
 export interface DockerMountVerdict {
   readonly isRight: boolean;
+  /** The mount, or its file system after errors. */
+  readonly isReadOnly: boolean;
   /** What it is on instead, or indeed: `/dev/mapper/docker--images-docker--root`, `overlay`. */
   readonly source: string;
 }
@@ -17,5 +19,10 @@ export function dockerMountVerdict(table: readonly MountEntry[], docker: DockerS
     mapperPath(docker.volumeGroup, dockerRootVolume),
     volumePath(docker.volumeGroup, dockerRootVolume),
   ];
-  return { isRight: mount?.mountPoint === dockerDirectory && names.includes(source), source };
+  const options = mount === null ? [] : [...mount.options, ...mount.superOptions];
+  return {
+    isRight: mount?.mountPoint === dockerDirectory && names.includes(source),
+    isReadOnly: options.includes('ro'),
+    source,
+  };
 }

@@ -1,5 +1,7 @@
 // The table of mounts as the kernel has it in /proc/PID/mountinfo (proc_pid_mountinfo(5)), and what covers a path.
 
+import type { AbsolutePath } from './paths.ts';
+
 export interface MountEntry {
   readonly mountId: number;
   readonly parentId: number;
@@ -15,6 +17,19 @@ export interface MountEntry {
   readonly source: string;
   /** Options of the file system: `size=…`, `upperdir=…`. */
   readonly superOptions: readonly string[];
+}
+
+export const mountTableFile: AbsolutePath = '/proc/self/mountinfo';
+
+/**
+ * How much of the table is read. Each container is a line of up to 4 KiB, with its lower directories: a few hundred of
+ * them are more than the 1 MiB that a text file may have.
+ */
+export const mountTableBytes = 8 * 1024 * 1024;
+
+/** The table as it was read; null where there is none, which is not a table without mounts. */
+export function decodeMountTable(bytes: Uint8Array | null): MountEntry[] | null {
+  return bytes === null ? null : parseMountInfo(new TextDecoder().decode(bytes));
 }
 
 /** Each mount of a namespace counts against fs.mount-max, 100000 by default. */

@@ -2,7 +2,7 @@
 
 import { execute } from '../converge/executors.ts';
 import { AgentError } from '../model/errors.ts';
-import { covering, parseMountInfo } from '../model/mount-table.ts';
+import { covering, decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import { dockerDirectory, type IscsiSession, iscsiDiskPath, ownerOf, type StorageConfig } from '../model/storage.ts';
@@ -121,14 +121,14 @@ async function refuseWhileLunsAreUsed(host: Host, request: DetachRequest, sessio
 async function refuseWhileInUse(host: Host): Promise<void> {
   const [[docker], mounts] = await Promise.all([
     host.units.states([dockerUnit]),
-    host.files.readText('/proc/self/mountinfo'),
+    host.files.readHead(mountTableFile, mountTableBytes).then(decodeMountTable),
   ]);
   if (mounts === null || docker === undefined) {
     throw new AgentError('oserr', 'the storage stays attached: whether docker still uses it could not be found out', {
       hint: 'see that /proc is mounted and systemctl status docker answers',
     });
   }
-  const isMounted = covering(parseMountInfo(mounts), dockerDirectory)?.mountPoint === dockerDirectory;
+  const isMounted = covering(mounts, dockerDirectory)?.mountPoint === dockerDirectory;
   const isRunning = docker.active === 'active' || docker.active === 'deactivating';
   if (!isMounted && !isRunning) return;
   throw new AgentError(

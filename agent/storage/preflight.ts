@@ -2,7 +2,7 @@
 
 import { AgentError } from '../model/errors.ts';
 import type { StorageLayout } from '../model/layout.ts';
-import { covering, parseMountInfo } from '../model/mount-table.ts';
+import { covering, decodeMountTable, mountTableBytes, mountTableFile } from '../model/mount-table.ts';
 import { type AbsolutePath, under } from '../model/paths.ts';
 import { type DockerStorageConfig, dockerDirectory } from '../model/storage.ts';
 import type { ReadOnlyFiles } from '../ports/files.ts';
@@ -91,7 +91,7 @@ function refuseDaemonFile(docker: DockerStorageConfig, text: string | null): voi
 
 /** Mounting over a directory that docker has filled would make its images vanish without a word. */
 async function refuseDataInTheWay(files: ReadOnlyFiles): Promise<void> {
-  const table = parseMountInfo((await files.readText('/proc/self/mountinfo')) ?? '');
+  const table = decodeMountTable(await files.readHead(mountTableFile, mountTableBytes)) ?? [];
   // Something is mounted there: whether it is ours is looked at when docker starts.
   if (covering(table, dockerDirectory)?.mountPoint === dockerDirectory) return;
   const held = await dataOf(files);

@@ -294,6 +294,12 @@ describe('docker', () => {
         ?.reason;
     expect(await on(`${root}${mounted}`)).toBe('OnDeclaredStorage');
     expect(await on(root)).toBe('NotOnDeclaredStorage');
+    // A few hundred containers, each with its layers, are more than a text file may have.
+    const container = '70 29 0:50 / /srv rw - overlay overlay rw,lowerdir=LAYERS\n'.replace(
+      'LAYERS',
+      'l:'.repeat(2000),
+    );
+    expect(await on(`${root}${mounted}${container.repeat(400)}`)).toBe('OnDeclaredStorage');
     expect(await on(`${root}${mounted.replace(/rw$/m, 'ro,prjquota')}`)).toBe('ReadOnly');
   });
 });
