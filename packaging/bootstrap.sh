@@ -1,7 +1,7 @@
 #!/bin/bash
 # Install what this machine lacks: node and npm from the distribution, then the packages of the lock file.
 #
-#   packaging/bootstrap.sh [test|rpm]
+#   packaging/bootstrap.sh [test|rpm|cross]
 #
 # Idempotent and quick when nothing is missing, so that every make target may start with it. Debian's npm 9 on node 18
 # is enough: all tools run on the bun of the lock file.
@@ -28,6 +28,31 @@ need() {
   PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
+# wish, wish_folder: the same for what only tests of the packages need; older distributions lack some of it, and the tests
+# then say what they leave out (in CI they fail)
+wishes=()
+wish() {
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || wishes+=("$2")
+}
+wish_folder() {
+  [ -d "$1" ] || wishes+=("$2")
+}
+
+# what runs programs of the other processor: an emulator and a glibc
+cross() {
+  need rpmbuild rpm
+  case "$(uname -m)" in
+    x86_64)
+      wish qemu-aarch64-static qemu-user-static
+      wish_folder /usr/aarch64-linux-gnu libc6-arm64-cross
+      ;;
+    aarch64)
+      wish qemu-x86_64-static qemu-user-static
+      wish_folder /usr/x86_64-linux-gnu libc6-amd64-cross
+      ;;
+  esac
+}
+
 need node nodejs
 need npm npm
 need git git
@@ -36,20 +61,36 @@ case "${1:-}" in
     need rpmbuild rpm
     need systemd-analyze systemd
     need man man-db
+    need etcdctl etcd-client
+    # the packages are linted, made a repository, installed, and their scriptlets run as rpm-ostree runs them
+    wish rpmlint rpmlint
+    wish createrepo_c createrepo-c
+    wish dnf dnf
+    wish bwrap bubblewrap
+    cross
     ;;
   rpm)
     need rpmbuild rpm
+    need createrepo_c createrepo-c
+    ;;
+  cross)
+    cross
     ;;
 esac
 
-if [ "${#missing[@]}" -gt 0 ]; then
+if [ "${#missing[@]}" -gt 0 ] || { [ "${#wishes[@]}" -gt 0 ] && command -v apt-get >/dev/null; }; then
   if ! command -v apt-get >/dev/null; then
     say "install these with the package manager of this system, then repeat: ${missing[*]}"
     exit 69
   fi
-  say "installing ${missing[*]}"
+  say "installing ${missing[*]} ${wishes[*]}"
   as_root apt-get update -q >/dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+  for package in "${wishes[@]}"; do
+    if apt-cache show "$package" >/dev/null 2>&1; then missing+=("$package"); else say "this distribution has no $package"; fi
+  done
+  if [ "${#missing[@]}" -gt 0 ]; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+  fi
 fi
 
 # npm ci only when the lock file is not the one installed: it deletes node_modules first

@@ -42,7 +42,12 @@ export interface Verb {
   readonly summary: string;
   readonly description?: string;
   readonly options?: readonly VerbOption[];
-  readonly argument?: { readonly name: string; readonly about: string; readonly choices?: readonly string[] };
+  readonly argument?: {
+    readonly name: string;
+    readonly about: string;
+    readonly choices?: readonly string[];
+    readonly optional?: true;
+  };
   /** Loaded only when the verb is chosen: `--version` has no use for a YAML parser. */
   readonly load?: () => Promise<Action>;
   /** For a verb that is a group of verbs. */

@@ -7,12 +7,25 @@ import { isAgentError } from '../model/errors.ts';
 import { describeStep } from '../model/step.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import { observeConditions } from '../readiness/observe.ts';
+import { upgradeConditions } from '../upgrade/conditions.ts';
+import { readView } from '../upgrade/view.ts';
 import type { Gathered } from './gather.ts';
 
 const shownSteps = 3;
 
 /** @param earlier conditions of the last report, for what this user may not look at */
 export async function allConditions(
+  host: ReadOnlyHost,
+  node: Gathered,
+  version: string,
+  earlier: readonly Condition[],
+): Promise<Condition[]> {
+  const [observed, view] = await Promise.all([observedConditions(host, node, version, earlier), readView(host.files)]);
+  return [...observed, ...upgradeConditions(view)];
+}
+
+/** The same without how far the upgrade is, which is judged by these. */
+export async function observedConditions(
   host: ReadOnlyHost,
   node: Gathered,
   version: string,

@@ -6,7 +6,7 @@ import { etcdEndpoints, memberClientUrls } from '../model/cluster-config.ts';
 import { isAgentError } from '../model/errors.ts';
 import { nodesPrefix } from '../model/keys.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
-import type { LeaseStore } from '../ports/store.ts';
+import type { SwapStore } from '../ports/store.ts';
 import { parseRecord } from '../readiness/record.ts';
 import type { CommandContext } from './command.ts';
 import { accepted, readCluster } from './gather.ts';
@@ -14,7 +14,9 @@ import { configFile } from './options.ts';
 
 export interface Fleet {
   readonly config: ClusterConfig;
-  readonly store: LeaseStore;
+  readonly store: SwapStore;
+  /** This host's own name, where it is a node of the cluster. */
+  readonly self: string | null;
 }
 
 /** The cluster file and a store for its etcd; works on any host that has the file, member or not. */
@@ -29,7 +31,7 @@ export async function openFleet({ host, reporter, options }: CommandContext): Pr
   );
   const isNode = facts !== null && config.nodes.some((n) => n.name === facts.name);
   const endpoints = isNode ? etcdEndpoints(config, facts.name) : memberClientUrls(config);
-  return { config, store: await host.etcd.leases(endpoints) };
+  return { config, store: await host.etcd.leases(endpoints), self: isNode ? facts.name : null };
 }
 
 /** Every record this version understands. @throws AgentError `unavailable` when no member answers */

@@ -77,8 +77,8 @@ function declare(
   command.description(verb.description ?? verb.summary);
   for (const { flags, about, preset } of verb.options ?? []) command.option(flags, about, preset);
   if (verb.argument !== undefined) {
-    const { name, about, choices } = verb.argument;
-    const argument = new Argument(`<${name}>`, about);
+    const { name, about, choices, optional } = verb.argument;
+    const argument = new Argument(optional === true ? `[${name}]` : `<${name}>`, about);
     command.addArgument(choices === undefined ? argument : argument.choices(choices));
   }
   for (const inner of verb.verbs ?? []) declare(command, inner, chosen);

@@ -9,12 +9,16 @@ import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
 import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
 import type { Secret } from '../model/secret.ts';
 import { parseStorageResult, storageFile } from '../model/storage-result.ts';
+import { type UpgradeView, upgradeUnit } from '../model/upgrade.ts';
 import type { Host } from '../ports/host.ts';
 import { renderMetrics } from '../readiness/metrics.ts';
 import { publish } from '../readiness/publish.ts';
 import { parseEnvFile } from '../render/env-file.ts';
 import { parseLease, renderFlannelNetwork } from '../render/flannel.ts';
 import { storageUnit } from '../render/storage-mount.ts';
+import { readMemory } from '../upgrade/memory.ts';
+import { bootInstant } from '../upgrade/sight.ts';
+import { readView } from '../upgrade/view.ts';
 import { backendSecret } from './backend-secret.ts';
 import type { Action, CommandContext } from './command.ts';
 import { allConditions } from './conditions.ts';
@@ -39,12 +43,13 @@ export const runReport: Action = async (context) => {
   }
   await review(host, node);
   await retryStorage(host, node);
+  const upgrade = await lookAtUpgrade(host);
   const observed = await keepForwarding(context, node, await allConditions(host, node, version, []));
   const conditions = withSince(observed, earlier?.conditions ?? [], host.clock.timestamp());
-  const record = await recordOf(host, node, conditions, earlier, version);
+  const record = { ...(await recordOf(host, node, conditions, earlier, version)), ...seen(upgrade) };
   const published = await tryPublish(context, node, record);
   const all = withSince([...conditions, published], earlier?.conditions ?? [], host.clock.timestamp());
-  await writeLocal(host, await reportOf(host, node, all, version));
+  await writeLocal(host, { ...(await reportOf(host, node, all, version)), ...seen(upgrade) });
   await host.programs.remember();
   return 0;
 };
@@ -86,6 +91,43 @@ async function retryStorage(host: Host, node: Gathered): Promise<void> {
     // The report is about how the host is doing; that systemd does not answer is told by its conditions.
     if (!isAgentError(error)) throw error;
   }
+}
+
+const ostreeMarker = '/run/ostree-booted';
+/** How old the last look at deployments may be on an image-based host: asking keeps rpm-ostree's daemon running. */
+const viewMaxAgeMs = 10 * 60_000;
+
+/**
+ * What the upgrade unit last left; and the unit is started while something is under way, so that a node does not wait
+ * for the next tick of its timer with a slot in its hand, and on image-based hosts when nobody has looked for a while.
+ */
+async function lookAtUpgrade(host: Host): Promise<UpgradeView | null> {
+  const view = await readView(host.files);
+  try {
+    if (await isLookDue(host, view)) await host.units.queueStart([upgradeUnit]);
+  } catch (error) {
+    // A memory that cannot be read, or systemd that does not answer: the report is not where that is told.
+    if (!isAgentError(error)) throw error;
+  }
+  return view;
+}
+
+async function isLookDue(host: Host, view: UpgradeView | null): Promise<boolean> {
+  const { memory } = await readMemory(host.files);
+  const isUnderWay = memory !== null && (memory.phase !== 'steady' || memory.ask !== null);
+  if (isUnderWay) {
+    const { lookAgain } = memory;
+    if (lookAgain === null) return true;
+    const { bootId, uptimeMs } = await bootInstant(host);
+    return lookAgain.bootId !== bootId || uptimeMs >= lookAgain.uptimeMs;
+  }
+  if (!(await host.files.exists(ostreeMarker))) return false;
+  const ageMs = view === null ? Number.POSITIVE_INFINITY : host.clock.ageMs(view.seenAt);
+  return !(ageMs >= 0 && ageMs < viewMaxAgeMs);
+}
+
+function seen(upgrade: UpgradeView | null): { readonly upgrade?: UpgradeView } {
+  return upgrade === null ? {} : { upgrade };
 }
 
 /** A reload of a firewall takes the overlay's rules away; they are put back, and if that fails the node says so. */

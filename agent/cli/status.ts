@@ -1,12 +1,14 @@
 // `status`: this node on one screen, worst first; asks the host itself, and needs neither etcd nor root.
 
-import { statusExitCode, withSince } from '../model/condition.ts';
+import { resolveHostFacts } from '../metadata/resolve.ts';
+import { type ConditionType, statusExitCode, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import type { StatusReport } from '../model/readiness.ts';
 import { ageText, statusText } from '../render/status-text.ts';
+import { readView } from '../upgrade/view.ts';
 import type { Action, CommandContext } from './command.ts';
 import { allConditions } from './conditions.ts';
-import { gather } from './gather.ts';
+import { gather, readDocuments } from './gather.ts';
 import { configFile } from './options.ts';
 import { failedReport, readReport, reportOf } from './status-report.ts';
 
@@ -15,6 +17,7 @@ const clearScreen = '\u001b[H\u001b[2J';
 
 /** Print the report, again and again with --watch; the exit code is the summary. */
 export const runStatus: Action = async (context, options) => {
+  if (options['local'] === true) return await showLocal(context);
   if (options['watch'] !== true) return show(context, false);
   let code = 0;
   while (!context.signal.aborted) {
@@ -27,6 +30,38 @@ export const runStatus: Action = async (context, options) => {
   }
   return code;
 };
+
+/** What no other host has a part in; greenboot asks for it, and may roll the host back by the answer. */
+const localTypes: readonly ConditionType[] = [
+  'Identified',
+  'Configured',
+  'IscsiInstalled',
+  'StorageInstalled',
+  'EtcdInstalled',
+  'FlannelInstalled',
+  'DockerInstalled',
+];
+
+/** A host that nobody has configured is as well as it was before: there is nothing that a release could have broken. */
+async function showLocal(context: CommandContext): Promise<number> {
+  const { host, options, out } = context;
+  const facts = await resolveHostFacts(host.files).catch(() => null);
+  const found = await readDocuments(host.files, configFile(options.config), facts?.seedDirectories ?? []);
+  if (found.documents.length === 0 && found.unreadable.length === 0) {
+    out(
+      options.json
+        ? `${JSON.stringify({ schema: 1, configured: false })}\n`
+        : 'this host has no cluster file: there is nothing to judge\n',
+    );
+    return 0;
+  }
+  const { report } = await current(context);
+  const conditions = report.conditions.filter((c) => localTypes.includes(c.type));
+  const local = { ...report, summary: summarize(conditions), conditions };
+  if (options.json) out(`${JSON.stringify(local)}\n`);
+  else out(statusText(local, { color: options.color, ageMs: (t) => host.clock.ageMs(t), staleness: null }));
+  return local.summary === 'failed' ? 1 : 0;
+}
 
 interface Current {
   readonly report: StatusReport;
@@ -56,7 +91,9 @@ async function current(context: CommandContext): Promise<Current> {
     // Whether others see this node is known to the report alone: asking would need etcd.
     const published = earlier?.conditions.filter((c) => c.type === 'Published') ?? [];
     const conditions = withSince([...observed, ...published], earlier?.conditions ?? [], host.clock.timestamp());
-    return { report: await reportOf(host, node, conditions, version), staleness: null };
+    const upgrade = await readView(host.files);
+    const report = await reportOf(host, node, conditions, version);
+    return { report: upgrade === null ? report : { ...report, upgrade }, staleness: null };
   } catch (error) {
     if (!isAgentError(error)) throw error;
     if (error.kind === 'noperm' && earlier !== null) {

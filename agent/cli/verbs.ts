@@ -15,11 +15,35 @@ const runDeadline = (preset: string): VerbOption => ({
 
 const consent: VerbOption = { flags: '-y, --yes', about: 'do it; without it only the plan is shown', preset: false };
 
+const group: VerbOption = { flags: '--group <name>', about: "an upgrade group; default: this node's own" };
+const reasonOption: VerbOption = { flags: '--reason <text>', about: 'why, for everybody who looks' };
+const release = {
+  name: 'release',
+  about: 'version or commit; default: what the origin offers',
+  optional: true,
+} as const;
+const askOptions: readonly VerbOption[] = [
+  { flags: '--outside-window', about: 'do not wait for the maintenance window', preset: false },
+  {
+    flags: '--accept-outage',
+    about: 'with one or two etcd members: accept that etcd is away meanwhile',
+    preset: false,
+  },
+  { flags: '--timeout <duration>', about: 'how long to watch it; it goes on by itself', preset: '10m' },
+];
+
 export const verbs: readonly Verb[] = [
   {
     name: 'status',
     summary: 'this node on one screen, worst first; exits 0 ready, 1 failed, 2 degraded, 3 waiting',
-    options: [{ flags: '-w, --watch', about: 'show it again every two seconds until interrupted', preset: false }],
+    options: [
+      { flags: '-w, --watch', about: 'show it again every two seconds until interrupted', preset: false },
+      {
+        flags: '--local',
+        about: 'only what this host alone decides; exits 1 when some of that is failed, else 0',
+        preset: false,
+      },
+    ],
     load: async () => (await import('./status.ts')).runStatus,
   },
   {
@@ -139,6 +163,109 @@ export const verbs: readonly Verb[] = [
         load: async () => (await import('./storage.ts')).storageDetach,
       },
     ],
+  },
+  {
+    name: 'upgrade',
+    summary: 'upgrades of this node and of the fleet, one proven step at a time',
+    verbs: [
+      {
+        name: 'status',
+        summary: 'the fleet: what each node runs, what is staged, what it waits for; what is denied',
+        options: [group],
+        load: async () => (await import('./upgrade-status.ts')).upgradeStatus,
+      },
+      {
+        name: 'check',
+        summary: 'what is offered, and what stands in the way of booting it; exits 2 when something is there',
+        load: async () => (await import('./upgrade-check.ts')).upgradeCheck,
+      },
+      {
+        name: 'stage',
+        summary: 'stage a release on this node; nothing reboots',
+        argument: release,
+        load: async () => (await import('./upgrade-ask.ts')).upgradeStage,
+      },
+      {
+        name: 'apply',
+        summary: 'bring this node into a release: stage, slot, proof, reboot; exits 75 while it waits',
+        argument: release,
+        options: [...askOptions],
+        load: async () => (await import('./upgrade-ask.ts')).upgradeApply,
+      },
+      {
+        name: 'cancel',
+        summary: 'take back what was asked of this node, as long as it does not reboot already',
+        load: async () => (await import('./upgrade-ask.ts')).upgradeCancel,
+      },
+      {
+        name: 'target',
+        summary: 'show, or set, what all nodes of a group are to reach: a release, latest, or none',
+        argument: { ...release, about: 'version or commit, latest, or none' },
+        options: [group],
+        load: async () => (await import('./upgrade-fleet.ts')).upgradeTarget,
+      },
+      {
+        name: 'hold',
+        summary: 'let nothing of the group reboot until resume',
+        options: [group, reasonOption],
+        load: async () => (await import('./upgrade-fleet.ts')).upgradeHold,
+      },
+      {
+        name: 'resume',
+        summary: 'let the group go on',
+        options: [group],
+        load: async () => (await import('./upgrade-fleet.ts')).upgradeResume,
+      },
+      {
+        name: 'allow',
+        summary: 'take a release off the list of those that are not to be tried again',
+        argument: { name: 'release', about: 'version or commit, as upgrade status shows it' },
+        options: [group],
+        load: async () => (await import('./upgrade-fleet.ts')).upgradeAllow,
+      },
+      {
+        name: 'run',
+        summary: 'do what is to be done now, and end; for the timer',
+        load: async () => (await import('./upgrade-run.ts')).upgradeRun,
+      },
+    ],
+  },
+  {
+    name: 'rollback',
+    summary: 'go back to the earlier deployment, with slot and proof; the fleet does not take this one again',
+    options: [
+      reasonOption,
+      { flags: '--no-deny', about: 'leave the release that is left allowed for the fleet' },
+      ...askOptions,
+    ],
+    load: async () => (await import('./upgrade-ask.ts')).rollback,
+  },
+  {
+    name: 'reboot',
+    summary: 'reboot this node when the fleet can do without it: slot, proof, reboot; exits 75 while it waits',
+    options: [reasonOption, ...askOptions],
+    load: async () => (await import('./upgrade-ask.ts')).reboot,
+    verbs: [
+      {
+        name: 'status',
+        summary: 'who holds a slot since when and why, what happened lately, the last proofs',
+        options: [group],
+        load: async () => (await import('./upgrade-status.ts')).rebootStatus,
+      },
+      {
+        name: 'release',
+        summary: 'free the slot of a host that will not do it itself; says what that means without --yes',
+        argument: { name: 'holder', about: 'as reboot status shows it' },
+        options: [group, reasonOption, { ...consent, about: 'do it' }],
+        load: async () => (await import('./reboot-release.ts')).rebootRelease,
+      },
+    ],
+  },
+  {
+    name: 'fleetlock',
+    summary: 'serve the reboot slots to hosts that speak FleetLock; for its unit',
+    options: [{ flags: '--listen <where>', about: 'address:port or the path of a socket; default: the cluster file' }],
+    load: async () => (await import('./fleet-lock.ts')).serveFleetLock,
   },
   {
     name: 'report',

@@ -9,8 +9,9 @@ import { flannel } from './flannel.ts';
 import { iscsi } from './iscsi.ts';
 import { live } from './live.ts';
 import { storage } from './storage.ts';
+import { upgrade } from './upgrade.ts';
 
-export const components: readonly Component[] = [live, iscsi, storage, etcd, flannel, docker];
+export const components: readonly Component[] = [live, iscsi, storage, etcd, flannel, docker, upgrade];
 
 /** Units that the components' probes ask about. */
 export const probedUnits: readonly string[] = [

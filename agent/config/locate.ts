@@ -162,9 +162,15 @@ function aliasValue(walk: Walk, alias: Alias, spot: Spot): Located {
 function scalarValue(walk: Walk, node: Scalar, path: KeyPath, at: Place): LocatedScalar {
   const value = plainValue(node.value);
   const source = typeof value === 'string' ? value : (node.source ?? String(value));
-  const isName = path[0] === 'etcd' && path[1] === 'members' && path.length === 3;
+  const isName = isListOfNodes(path.slice(0, -1));
   if (typeof value === 'string' && isPlain(node)) warnOfTrap(walk, { path, at, text: value, isName });
   return { kind: 'scalar', value, source, at, overridden: [] };
+}
+
+function isListOfNodes(path: KeyPath): boolean {
+  if (path[0] === 'etcd') return path[1] === 'members' && path.length === 2;
+  const key = path.at(-1);
+  return path[0] === 'upgrade' && path.length > 1 && (key === 'canary' || key === 'nodes');
 }
 
 function plainValue(value: unknown): string | number | boolean | null {

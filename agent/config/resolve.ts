@@ -12,6 +12,7 @@ import { type LocatedMapping, toPlain, valueAt } from './located.ts';
 import { mergeTrees, type Origin, originsOf } from './merge.ts';
 import { nodeStorages, storageConfig } from './node-storage.ts';
 import { type ParsedDocument, parseClusterDocument } from './parse.ts';
+import { upgradePolicy } from './upgrade-groups.ts';
 import { validateTree } from './validate.ts';
 
 export interface Resolution {
@@ -112,6 +113,7 @@ function withDefaults(raw: LocatedMapping): ClusterConfig {
       addressPools: file.docker?.addressPools?.map(({ base, size }) => ({ base, size })) ?? null,
     },
     firstBoot: { reboot: file.firstBoot?.reboot ?? properties.firstBoot.properties.reboot.default },
+    upgrade: upgradePolicy(raw),
   };
 }
 

@@ -49,6 +49,9 @@ const patternWords: ReadonlyMap<string, string> = new Map([
     '^[^\\s*?]+( +[^\\s*?]+)*$',
     'the serial number of one disk as lsblk -o NAME,SERIAL prints it, without wildcards and blanks around it',
   ],
+  ['^(0|[1-9][0-9]{0,5})[smhd]$', 'a whole number and its unit: s, m, h or d'],
+  ['^(off|(0|[1-9][0-9]{0,5})[smhd])$', 'off, or a whole number and its unit: s, m, h or d'],
+  ['^[a-zA-Z0-9.-]+$', 'letters, digits, "." and "-"'],
 ]);
 
 /** What a text of this pattern must be; the pattern itself when nobody has put it into words. */
@@ -135,12 +138,31 @@ const examples: Readonly<Record<string, string>> = {
   'upgrade.slots': 'slots: 1',
   'upgrade.window': 'window: [Sat 02:00-04:00]',
   'upgrade.window[]': 'window: [Sat 02:00-04:00]',
+  'upgrade.timeZone': 'timeZone: Europe/Berlin',
+  'upgrade.automatic': 'automatic: stage',
+  'upgrade.canary': 'canary: [a1]',
+  'upgrade.canary[]': 'canary: [a1]',
+  'upgrade.checkEvery': 'checkEvery: 6h',
+  'upgrade.soak': 'soak: 5m',
+  'upgrade.readyWithin': 'readyWithin: 20m',
+  'upgrade.loggedInUsers': 'loggedInUsers: wait',
+  'upgrade.snapshotMaxAge': 'snapshotMaxAge: 1h',
+  'upgrade.probes': 'probes: [http://192.168.99.10/ready]',
+  'upgrade.probes[]': 'probes: [http://192.168.99.10/ready]',
+  'upgrade.fleetLock': 'fleetLock: { url: http://192.168.99.10:8080 }',
+  'upgrade.fleetLock.url': 'url: http://192.168.99.10:8080',
+  'upgrade.fleetLock.listen': 'listen: 192.168.99.51:3333',
+  'upgrade.groups': 'groups: { workers: { nodes: [w1, w2], slots: 2 } }',
+  'upgrade.groups.*': 'workers: { nodes: [w1, w2], slots: 2 }',
+  'upgrade.groups.*.nodes': 'nodes: [w1, w2]',
+  'upgrade.groups.*.nodes[]': 'nodes: [w1, w2]',
 };
 
 /** A line that would be right at this place of the schema; null where none is known. */
 export function exampleAt(schemaPlace: string): string | null {
-  // One node's storage has the keys of the storage of all.
-  return examples[schemaPlace.replace(/^nodes\.\*\.(?=storage\b)/, '')] ?? null;
+  // One node's storage has the keys of the storage of all, and one group's upgrades those of all groups.
+  const shared = schemaPlace.replace(/^nodes\.\*\.(?=storage\b)/, '').replace(/^upgrade\.groups\.\*\./, 'upgrade.');
+  return examples[schemaPlace] ?? examples[shared] ?? null;
 }
 
 /** What to say where a required key is missing. `owner` is for people, `node a1`. */

@@ -1,9 +1,13 @@
 // The effective configuration as YAML that resolves to itself, and on demand the origin of each line.
 
 import type { ClusterConfig } from '../model/cluster-config.ts';
-import { type KeyPath, type Located, type LocatedMapping, type Place, pathText, toPlain, valueAt } from './located.ts';
+import type { UpgradeGroup } from '../model/upgrade.ts';
+import { draftNodes, textAt } from './draft.ts';
+import { durationText } from './duration.ts';
+import { type KeyPath, type LocatedMapping, type Place, pathText, toPlain } from './located.ts';
 import type { Origin } from './merge.ts';
 import { portalsOf, storageDefaults, storageParts, type WrittenStorage } from './node-storage.ts';
+import { groupDrafts, restGroup, upgradeGroup, upgradeParts } from './upgrade-groups.ts';
 import { yaml11Reading } from './yaml-traps.ts';
 
 /** What is shown: a resolution, or the parts of one. */
@@ -23,7 +27,7 @@ type Tree = ReadonlyMap<string, Tree | Leaf>;
 type Leaf = string | number | boolean | null | readonly (Leaf | ReadonlyMap<string, Tree | Leaf>)[];
 
 /**
- * The configuration with all defaults, as a cluster file; declared upgrades as they were given.
+ * The configuration with all defaults, as a cluster file; each group of upgrades with all that applies to it.
  *
  * @returns empty when there is no valid configuration: its parts may hold what must not be printed
  */
@@ -39,14 +43,20 @@ export function showCluster(shown: Shown, options: ShowOptions): string {
 interface Line {
   readonly text: string;
   /** Null for the head of a mapping, whose lines have origins of their own. */
-  readonly path: string | null;
+  readonly path: KeyPath | null;
 }
 
 function withOrigin(line: Line, origins: ReadonlyMap<string, Origin>, width: number): string {
   if (line.path === null) return line.text;
-  const origin = origins.get(line.path);
+  const origin = origins.get(pathText(line.path)) ?? origins.get(pathText(laidUnder(line.path)));
   const words = origin === undefined ? 'default' : [...[origin.at].map(placeText), ...overriddenText(origin)].join(' ');
   return `${line.text.padEnd(width)}  # ${words}`;
+}
+
+/** Where a key stands that a group has from what stands for all of them. */
+function laidUnder(path: KeyPath): KeyPath {
+  const [top, groups, , ...rest] = path;
+  return top === 'upgrade' && groups === 'groups' ? [top, ...rest] : path;
 }
 
 function overriddenText(origin: Origin): readonly string[] {
@@ -77,7 +87,7 @@ function effectiveTree(config: ClusterConfig, raw: LocatedMapping): Tree {
     }),
     storage: storages.get(null),
     firstBoot: tree({ ...config.firstBoot }),
-    upgrade: rawTree(raw),
+    upgrade: upgradeTree(raw),
   });
 }
 
@@ -156,21 +166,43 @@ function dockerTree(written: WrittenDocker, over?: WrittenDocker): Tree {
   });
 }
 
-/** As it was given: this version does not act on it, so it has no defaults. */
-function rawTree(raw: LocatedMapping): Tree | Leaf | undefined {
-  const value = valueAt(raw, ['upgrade']);
-  return value === null ? undefined : unlocated(value);
+/** What stands for all, then each group of the file with all that applies to it; undefined when nothing is declared. */
+function upgradeTree(raw: LocatedMapping): Tree | undefined {
+  const [shared, ...groups] = upgradeParts(raw);
+  if (shared === undefined) return undefined;
+  const nodes = draftNodes(raw).map(({ name }) => name);
+  const all = upgradeGroup({ name: restGroup, nodes, tree: shared.tree, parts: [shared] });
+  const listen = textAt(shared.tree, ['fleetLock', 'listen'])?.text;
+  const drafts = groupDrafts(raw).filter(({ name }) => groups.some(({ group }) => group === name));
+  const branches = drafts.map((draft) => {
+    const members = draft.name === restGroup ? undefined : draft.nodes;
+    return [draft.name, new Map([...tree({ nodes: members }), ...groupTree(upgradeGroup(draft))])] as const;
+  });
+  return new Map([
+    ...groupTree(all, listen),
+    ...tree({ groups: branches.length === 0 ? undefined : new Map(branches) }),
+  ]);
 }
 
-function unlocated(value: Located): Tree | Leaf {
-  switch (value.kind) {
-    case 'scalar':
-      return value.value;
-    case 'sequence':
-      return value.items.map(unlocated);
-    case 'mapping':
-      return new Map([...value.entries].map(([key, entry]) => [key, unlocated(entry.value)]));
-  }
+function groupTree(group: UpgradeGroup, listen?: string): Tree {
+  // What is immediate has neither.
+  const waits = group.strategy !== 'immediate';
+  const fleetLock = tree({ url: group.fleetLockUrl ?? undefined, listen });
+  return tree({
+    strategy: group.strategy,
+    slots: waits ? group.slots : undefined,
+    window: waits ? group.windows.map(({ text }) => text) : undefined,
+    timeZone: group.timeZone,
+    automatic: group.automatic,
+    canary: group.canary,
+    checkEvery: durationText(group.checkEverySecs),
+    soak: durationText(group.soakSecs),
+    readyWithin: durationText(group.readyWithinSecs),
+    loggedInUsers: group.loggedInUsers,
+    snapshotMaxAge: group.snapshotMaxAgeSecs === 0 ? 'off' : durationText(group.snapshotMaxAgeSecs),
+    probes: group.probes,
+    fleetLock: fleetLock.size === 0 ? undefined : fleetLock,
+  });
 }
 
 function linesOf(branch: Tree, path: KeyPath): Line[] {
@@ -178,7 +210,7 @@ function linesOf(branch: Tree, path: KeyPath): Line[] {
   return [...branch].flatMap(([key, value]): Line[] => {
     const inner = [...path, key];
     if (!(value instanceof Map) || value.size === 0) {
-      return [{ text: `${indent}${keyText(key)}: ${inlineText(value)}`, path: pathText(inner) }];
+      return [{ text: `${indent}${keyText(key)}: ${inlineText(value)}`, path: inner }];
     }
     return [{ text: `${indent}${keyText(key)}:`, path: null }, ...linesOf(value, inner)];
   });

@@ -158,11 +158,19 @@ function wrongTypeRemedy(fault: Fault, type: string): string {
   const exampleWords = example === null ? `give ${typeWords[type] ?? type}` : `write it like this: ${example}`;
   if (value.kind !== 'scalar') return exampleWords;
   if (value.value === null && type !== 'string') return `${exampleWords}, or remove the key`;
-  if (type === 'string' && value.value !== null) return `quote it: "${value.source}"`;
+  if (type === 'string' && value.value !== null && isOfPattern(fault.part, value.source)) {
+    return `quote it: "${value.source}"`;
+  }
   if (type === 'integer' && /^[0-9]+$/.test(value.source)) return `remove the quotes: ${Number(value.source)}`;
   if (type === 'boolean' && /^(yes|on)$/i.test(value.source)) return 'write true';
   if (type === 'boolean' && /^(no|off)$/i.test(value.source)) return 'write false';
   return exampleWords;
+}
+
+/** A number without a unit is no duration in quotes either. */
+function isOfPattern(part: SchemaPart, text: string): boolean {
+  const pattern = part['pattern'];
+  return typeof pattern !== 'string' || new RegExp(pattern).test(text);
 }
 
 function malformed(fault: Fault, words: string): Diagnostic {
@@ -179,15 +187,17 @@ function malformed(fault: Fault, words: string): Diagnostic {
 
 function malformedName(fault: Fault, name: string, words: string): Diagnostic {
   const path = [...fault.path, name];
-  const isNode = fault.path.length === 1;
+  const isNode = fault.path[0] === 'nodes' && fault.path.length === 1;
+  const isGroup = fault.path[0] === 'upgrade';
+  const what = isNode ? "a node's name" : isGroup ? 'the name of a group' : 'a key of metadata';
   const shorter = (name.split('.')[0] ?? '').toLowerCase().replaceAll('_', '-');
   const fits = isNode && shorter !== name && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(shorter);
   return finding({
     at: entryAt(fault.root, path)?.keyAt ?? fault.entry.keyAt,
     path,
     value: name,
-    rule: isNode ? 'node-name' : 'malformed-key',
-    message: `${isNode ? "a node's name" : 'a key of metadata'} must be ${words}`,
+    rule: isNode ? 'node-name' : isGroup ? 'group-name' : 'malformed-key',
+    message: `${what} must be ${words}`,
     remedy: fits
       ? `name the node "${shorter}", here and as local-hostname in its meta-data`
       : `rename it${isNode ? ', here and as local-hostname in its meta-data' : ''}`,

@@ -24,6 +24,12 @@ const namedPrograms = [
   'mkfs.ext4',
   'xfs_growfs',
   'resize2fs',
+  'etcdctl',
+  'etcdutl',
+  'rpm-ostree',
+  'bootc',
+  'rpm',
+  'loginctl',
 ] as const;
 /** The programs that may be started by path, wherever the layout found them. */
 const locatedPrograms = ['etcd', 'flanneld', 'dockerd', 'docker-storage-setup', 'container-storage-setup'] as const;
@@ -45,7 +51,12 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
   /** Of each stream as much is kept; 64 KiB where nothing is said. */
   readonly maxOutputBytes?: number;
+  /** Besides PATH and the locale; only what a program cannot be told by an argument. */
+  readonly environment?: Readonly<Partial<Record<NamedVariable, string>>>;
 }
+
+/** The variables that may be given to a program: etcdctl of etcd 3.3 and older speaks the v2 API without its one. */
+type NamedVariable = 'ETCDCTL_API';
 
 /** How a program ended. A non-zero exit is data, not an exception. */
 export interface ExecResult {
@@ -79,7 +90,7 @@ export interface ChildExecOptions {
 export function childExec(options: ChildExecOptions = {}): Exec {
   const directories = options.directories ?? systemDirectories;
   return {
-    async run(argv, { deadlineMs, signal, maxOutputBytes = usualOutputBytes }) {
+    async run(argv, { deadlineMs, signal, maxOutputBytes = usualOutputBytes, environment = {} }) {
       const [program, ...args] = argv;
       signal?.throwIfAborted();
       const path = await locate(program, directories);
@@ -88,6 +99,7 @@ export function childExec(options: ChildExecOptions = {}): Exec {
         deadlineMs,
         signal,
         maxOutputBytes,
+        environment,
         searchPath: directories.join(':'),
       });
     },
@@ -127,6 +139,7 @@ interface Run {
   readonly signal: AbortSignal | undefined;
   readonly searchPath: string;
   readonly maxOutputBytes: number;
+  readonly environment: Readonly<Partial<Record<NamedVariable, string>>>;
 }
 
 function runToEnd(path: string, args: readonly string[], run: Run): Promise<ExecResult> {
@@ -139,7 +152,7 @@ function runToEnd(path: string, args: readonly string[], run: Run): Promise<Exec
         // Its own process group, so that the deadline ends its children too.
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { PATH: run.searchPath, LANG: 'C', LC_ALL: 'C' },
+        env: { ...run.environment, PATH: run.searchPath, LANG: 'C', LC_ALL: 'C' },
         cwd: '/',
       });
     } catch (error) {

@@ -26,5 +26,9 @@ export function etcdClient({ deadlineMs = callDeadlineMs }: EtcdClientOptions = 
       return etcdV3Store({ endpoints, deadlineMs });
     },
     health: askHealth,
+    async survey(endpoints, surveyDeadlineMs) {
+      const { surveyEtcd } = await import('./etcd-survey.ts');
+      return await surveyEtcd(endpoints, surveyDeadlineMs);
+    },
   };
 }

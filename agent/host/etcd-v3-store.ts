@@ -2,8 +2,9 @@
 
 import * as etcd from 'etcd3';
 import { AgentError } from '../model/errors.ts';
-import type { LeaseStore } from '../ports/store.ts';
+import type { SwapStore } from '../ports/store.ts';
 import { EndpointFailure, endpointFailover } from './endpoint-failover.ts';
+import { EndpointClient, unwrapped } from './etcd-endpoint-client.ts';
 import { etcdError } from './etcd-errors.ts';
 
 export interface EtcdStoreOptions {
@@ -13,16 +14,13 @@ export interface EtcdStoreOptions {
   readonly deadlineMs: number;
 }
 
-/** A watch or a list of a thousand nodes is larger than the library's 4 MiB. */
-const maxMessageBytes = 64 * 1024 * 1024;
-
 /**
- * A LeaseStore over etcd3, one client per endpoint.
+ * A SwapStore over etcd3, one client per endpoint.
  *
  * The library's own retries, random order of hosts and circuit breaker are switched off: endpoints are asked in the
  * order given, each once, and the callers decide about trying again.
  */
-export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseStore {
+export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): SwapStore {
   const clients = new Map<string, EndpointClient>();
   const failover = endpointFailover({ endpoints, deadlineMs });
   let isClosed = false;
@@ -30,7 +28,7 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
   function clientOf(endpoint: string): EndpointClient {
     const made = clients.get(endpoint);
     if (made !== undefined) return made;
-    const client = new EndpointClient(endpoint);
+    const client = new EndpointClient(endpoint, ['KV', 'Lease']);
     clients.set(endpoint, client);
     return client;
   }
@@ -51,7 +49,7 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
       try {
         return await attempt(clientOf(endpoint), { deadline: Date.now() + attemptMs });
       } catch (thrown) {
-        const error = etcdError(etcd, thrown instanceof Passed ? thrown.cause : thrown, attempted, attemptMs);
+        const error = etcdError(etcd, unwrapped(thrown), attempted, attemptMs);
         if (error instanceof EndpointFailure) drop(endpoint);
         throw error;
       }
@@ -124,6 +122,50 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
         await kv.put({ key: Buffer.from(key), value: Buffer.from(value), lease: leaseId }, options);
       }),
 
+    readVersioned: (keys) =>
+      call(`read ${keys.join(', ')} from etcd (v3)`, async ({ kv }, options) => {
+        // A transaction without operations reads nothing, and so asks for no quorum either.
+        if (keys.length === 0) return [];
+        const success = keys.map((key) => ({ request_range: { key: Buffer.from(key) } }));
+        const { responses } = await kv.txn({ success }, options);
+        return keys.map((key, i) => {
+          const answer = responses[i]?.response_range;
+          if (answer === undefined) throw new EndpointFailure('answered a transaction without its result', responses);
+          const found = answer.kvs[0];
+          return found === undefined
+            ? { key, value: null, revision: '0' }
+            : { key, value: found.value.toString('utf8'), revision: found.mod_revision };
+        });
+      }),
+
+    swap(write, guards) {
+      const attempted = `${write.value === null ? 'remove' : 'write'} ${write.key} in etcd (v3), if nothing has changed`;
+      const key = Buffer.from(write.key);
+      const change =
+        write.value === null
+          ? { request_delete_range: { key } }
+          : { request_put: { key, value: Buffer.from(write.value) } };
+      const compare = guards.map((guard) => ({
+        key: Buffer.from(guard.key),
+        target: 'Mod' as const,
+        result: 'Equal' as const,
+        // Of a key that is not there etcd compares a revision of 0 (etcd: server/etcdserver/txn, applyCompare).
+        mod_revision: guard.revision,
+      }));
+      let mayBeDone = false;
+      return call(attempted, async ({ kv }, options) => {
+        const { succeeded } = await kv.txn({ compare, success: [change] }, options).catch((thrown: unknown) => {
+          mayBeDone ||= !wasNeverSent(unwrapped(thrown));
+          throw thrown;
+        });
+        if (succeeded || !mayBeDone) return succeeded;
+        // An endpoint before this one took the request and its answer is lost: the change seen now may be our own.
+        throw new AgentError('unavailable', `cannot tell whether it came to pass to ${attempted}: an answer was lost`, {
+          hint: 'nothing is to be done: what stands there is read again before the next attempt',
+        });
+      });
+    },
+
     close() {
       isClosed = true;
       for (const endpoint of [...clients.keys()]) drop(endpoint);
@@ -131,51 +173,9 @@ export function etcdV3Store({ endpoints, deadlineMs }: EtcdStoreOptions): LeaseS
   };
 }
 
-/** An error on its way through the library, wrapped so that the library does not act on it. */
-class Passed extends Error {
-  constructor(cause: unknown) {
-    super('passed through', { cause });
-    this.name = 'Passed';
-  }
-}
-
-type Policy = NonNullable<NonNullable<etcd.IOptions['faultHandling']>['global']>;
-
-/** A fault-handling policy that handles nothing: calls once and lets errors through. */
-const passThrough: Policy = {
-  _altReturn: undefined as never,
-  onSuccess: () => ({ dispose: () => undefined }),
-  onFailure: () => ({ dispose: () => undefined }),
-  async execute(work) {
-    try {
-      return await work({ signal: new AbortController().signal });
-    } catch (error) {
-      throw error instanceof Passed ? error : new Passed(error);
-    }
-  },
-};
-
-/** The library's client for one endpoint, without its fault handling, and with an end that is one. */
-class EndpointClient extends etcd.Etcd3 {
-  constructor(endpoint: string) {
-    super({
-      hosts: endpoint,
-      faultHandling: { global: passThrough, host: () => passThrough },
-      grpcOptions: {
-        'grpc.max_receive_message_length': maxMessageBytes,
-        // A proxy of the environment is for the world outside, never between the nodes.
-        'grpc.enable_http_proxy': 0,
-        'grpc.enable_retries': 0,
-        'grpc.service_config_disable_resolution': 1,
-        'grpc.use_local_subchannel_pool': 1,
-      },
-    });
-  }
-
-  /** The library's own `close` waits a second for a connection that is still being made; the process shall end before. */
-  end(): void {
-    const services = ['KV', 'Lease'] as const;
-    const closed = services.map((name) => this.pool.withConnection(name, ({ client }) => client.close()));
-    void Promise.allSettled(closed).then(() => this.close());
-  }
+/** A call without a connection never left this host; of any other that failed nobody knows how far it came. */
+function wasNeverSent(error: unknown): boolean {
+  const text = error instanceof Error ? error.message : '';
+  // grpc-js's words where no address of the endpoint could be connected to, or there is none.
+  return text.includes('No connection established') || text.includes('Name resolution failed');
 }

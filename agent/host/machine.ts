@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { arch, availableParallelism, release } from 'node:os';
+import { AgentError } from '../model/errors.ts';
 import { type AbsolutePath, agentBinary, under } from '../model/paths.ts';
+import { printableLine } from '../model/printable.ts';
 import type { ReadOnlyFiles } from '../ports/files.ts';
 import type { Machine } from '../ports/host.ts';
 
@@ -42,6 +44,9 @@ export function linuxMachine({ root, files, system }: MachineOptions): Machine {
     async bootId() {
       return (await system.readText('/proc/sys/kernel/random/boot_id'))?.trim() ?? 'unknown';
     },
+    async uptimeMs() {
+      return uptimeOf(await system.readText('/proc/uptime'));
+    },
     async hardwareId() {
       // A tree is not this machine, and a container shows its host's DMI table: there the machine id has to tell.
       if (!isHost || (await files.exists('/run/systemd/container'))) return await machineId();
@@ -61,6 +66,18 @@ export function linuxMachine({ root, files, system }: MachineOptions): Machine {
       };
     },
   };
+}
+
+/** The first figure: seconds since the kernel started, suspended time included (proc(5)). */
+function uptimeOf(text: string | null): number {
+  const seconds = /^([0-9]+(?:\.[0-9]+)?)\s/.exec(text ?? '')?.[1];
+  if (seconds === undefined) {
+    const what = text === null ? 'it is not there' : `it says "${printableLine(text).slice(0, 60)}"`;
+    throw new AgentError('oserr', `cannot tell how long this host has been up from /proc/uptime: ${what}`, {
+      hint: 'mount /proc; in a container, see what stands in its place (lxcfs)',
+    });
+  }
+  return Math.round(Number(seconds) * 1000);
 }
 
 /** The compiled binary is its own engine; run from source the engine is bun or node, and no unit may name that. */

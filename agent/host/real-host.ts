@@ -7,14 +7,20 @@ import { childExec, type Exec } from './child-exec.ts';
 import { hostDisks } from './disks.ts';
 import { dockerEngine } from './docker-engine.ts';
 import { etcdClient } from './etcd-client.ts';
+import { hostEtcdSnapshots } from './etcd-snapshots.ts';
+import { fleetLockClient } from './fleet-lock-client.ts';
+import { nodeHttpServer } from './http-server.ts';
 import { iscsiInitiator } from './iscsiadm.ts';
 import { linuxKernel } from './kernel.ts';
 import { liveHost } from './live-host.ts';
+import { loginSessions } from './login-sessions.ts';
 import { hostLvm } from './lvm.ts';
 import { linuxMachine } from './machine.ts';
 import { linuxNetwork } from './network.ts';
 import { nodeClock } from './node-clock.ts';
+import { hostOsTree } from './os-tree.ts';
 import { installedPrograms } from './programs.ts';
+import { hostReach } from './reach.ts';
 import { rootedFiles } from './rooted-files.ts';
 import { hostStorageSetup } from './storage-setup.ts';
 import { systemdUnits } from './systemd-units.ts';
@@ -55,6 +61,12 @@ export function realHost({ root }: RealHostOptions): Host {
     lvm: hostLvm(exec),
     iscsi: iscsiInitiator(exec, system),
     storageSetup: hostStorageSetup({ exec }),
+    osTree: hostOsTree({ exec }),
+    snapshots: hostEtcdSnapshots({ exec }),
+    sessions: loginSessions({ exec }),
+    reach: hostReach(),
+    fleetLock: fleetLockClient(),
+    httpServer: nodeHttpServer(),
   };
 }
 
@@ -72,10 +84,8 @@ async function restoreLabel(exec: Exec, path: string): Promise<void> {
   }
 }
 
-type RunningParts = Pick<
-  Host,
-  'units' | 'network' | 'programs' | 'engine' | 'etcd' | 'kernel' | 'live' | 'disks' | 'lvm' | 'iscsi' | 'storageSetup'
->;
+/** What needs the running system; files, machine and clock are there below any root. */
+type RunningParts = Omit<Host, 'files' | 'machine' | 'clock'>;
 
 function refusals(root: string): RunningParts {
   const refuse = (what: string) => (): Promise<never> =>
@@ -84,7 +94,12 @@ function refusals(root: string): RunningParts {
         hint: 'run the same command on the host itself, without --root',
       }),
     );
-  const etcd: EtcdClient = { keys: refuse('reach etcd'), leases: refuse('reach etcd'), health: refuse('reach etcd') };
+  const etcd: EtcdClient = {
+    keys: refuse('reach etcd'),
+    leases: refuse('reach etcd'),
+    health: refuse('reach etcd'),
+    survey: refuse('reach etcd'),
+  };
   return {
     units: {
       states: refuse('ask systemd'),
@@ -144,5 +159,19 @@ function refusals(root: string): RunningParts {
       rescan: refuse('rescan iSCSI sessions'),
     },
     storageSetup: { run: refuse('run docker-storage-setup') },
+    osTree: {
+      state: refuse('look at deployments'),
+      packages: refuse('look at deployments'),
+      check: refuse('look for updates'),
+      stage: refuse('stage deployments'),
+      discardStaged: refuse('discard deployments'),
+      finalize: refuse('reboot'),
+      rollBack: refuse('roll back'),
+    },
+    snapshots: { take: refuse('take snapshots of etcd') },
+    sessions: { people: refuse('see who is logged in') },
+    reach: { tcp: refuse('look what can be reached'), http: refuse('look what can be reached') },
+    fleetLock: { ask: refuse('ask a FleetLock server') },
+    httpServer: { serve: refuse('serve FleetLock') },
   };
 }

@@ -3,6 +3,7 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import type { clusterSchema } from './cluster-schema.ts';
 import type { StorageConfig } from './storage.ts';
+import type { UpgradeGroup, UpgradePolicy } from './upgrade.ts';
 
 /** The cluster file as written, after validation and before defaults. */
 export type ClusterFile = FromSchema<typeof clusterSchema>;
@@ -72,6 +73,8 @@ export interface ClusterConfig {
     readonly addressPools: readonly AddressPool[] | null;
   };
   readonly firstBoot: { readonly reboot: 'never' | 'always' };
+  /** Null when the file does not speak of upgrades: then nothing happens by itself. */
+  readonly upgrade: UpgradePolicy | null;
 }
 
 /** The members as nodes, in the order of the file. */
@@ -98,4 +101,28 @@ export function etcdEndpoints(config: ClusterConfig, nodeName: string): string[]
 /** The storage declared for one node; null when none is. */
 export function storageOf(config: ClusterConfig, nodeName: string): StorageConfig | null {
   return config.nodes.find((n) => n.name === nodeName)?.storage ?? null;
+}
+
+/** What holds where nothing is declared, and for nodes of no other group. */
+export const defaultUpgradeGroup: UpgradeGroup = {
+  name: 'default',
+  strategy: 'semaphore',
+  slots: 1,
+  windows: [],
+  timeZone: 'UTC',
+  automatic: 'stage',
+  canary: [],
+  checkEverySecs: 6 * 3600,
+  soakSecs: 300,
+  readyWithinSecs: 1200,
+  loggedInUsers: 'wait',
+  snapshotMaxAgeSecs: 3600,
+  probes: [],
+  fleetLockUrl: null,
+};
+
+/** How one node is upgraded; where the file does not speak of it, nothing happens by itself. */
+export function upgradeOf(config: ClusterConfig, nodeName: string): UpgradeGroup {
+  if (config.upgrade === null) return { ...defaultUpgradeGroup, automatic: 'off' };
+  return config.upgrade.groups.find((g) => g.nodes.includes(nodeName)) ?? defaultUpgradeGroup;
 }

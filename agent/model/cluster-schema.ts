@@ -186,6 +186,87 @@ const storage = {
   },
 } as const;
 
+/** One or more digits and a unit; config/duration.ts makes seconds of it. */
+const duration = { type: 'string', pattern: '^(0|[1-9][0-9]{0,5})[smhd]$' } as const;
+const fleetLockUrl = {
+  type: 'string',
+  description: "base URL of a FleetLock server that is asked for a slot instead of etcd's semaphore",
+} as const;
+
+/**
+ * How hosts are upgraded, for all of them or for one group. The defaults are told here for people; the code has them from
+ * `defaultUpgradeGroup`. What windows, zones and URLs are is checked by config/upgrade-part-checks.ts.
+ */
+const upgradeGroup = {
+  strategy: {
+    enum: ['immediate', 'semaphore', 'window'],
+    default: 'semaphore',
+    description:
+      'immediate: each host when it is ready, without slot and window; semaphore: so many at once, within the windows if there are any; window: the same, and never outside a window',
+  },
+  slots: {
+    type: 'integer',
+    minimum: 1,
+    default: 1,
+    description: "how many hosts of the group may be on their way at once; etcd's quorum is kept in any case",
+  },
+  window: {
+    type: 'array',
+    maxItems: 50,
+    items: { type: 'string' },
+    description:
+      'when hosts may reboot: days and a span of the wall clock, Sat 02:00-04:00, "Mon-Fri 23:30-01:00", daily 03:00-03:30; default: always',
+  },
+  timeZone: {
+    type: 'string',
+    default: 'UTC',
+    description: 'zone of the windows by its IANA name, Europe/Berlin; its changes of the clocks are followed',
+  },
+  automatic: {
+    enum: ['off', 'check', 'stage', 'apply'],
+    default: 'stage',
+    description:
+      'how far hosts go by themselves: off: not at all, check: look for a release, stage: and have it ready for the next boot, apply: and reboot into it',
+  },
+  canary: {
+    type: 'array',
+    uniqueItems: true,
+    items: { type: 'string' },
+    description: 'nodes that go first; the others of their group follow once these have proven themselves',
+  },
+  checkEvery: { ...duration, default: '6h', description: 'how often to look for a release; at least 5m' },
+  soak: {
+    ...duration,
+    default: '5m',
+    description: 'how long a node has to stay ready after its reboot before the next one goes',
+  },
+  readyWithin: {
+    ...duration,
+    default: '20m',
+    description:
+      'how long a node may take to become ready after its reboot before the release counts as bad; at least 1m',
+  },
+  loggedInUsers: {
+    enum: ['wait', 'ignore'],
+    default: 'wait',
+    description: 'wait: no reboot while somebody is logged in',
+  },
+  snapshotMaxAge: {
+    type: 'string',
+    pattern: '^(off|(0|[1-9][0-9]{0,5})[smhd])$',
+    default: '1h',
+    description: 'how old a snapshot of etcd may be when a member goes; at least 1m; off: none is asked for',
+  },
+  probes: {
+    type: 'array',
+    maxItems: 20,
+    uniqueItems: true,
+    items: { type: 'string' },
+    description:
+      'http and https URLs that must answer before a node reboots, because it will need them to come back; those it booted from are known',
+  },
+} as const;
+
 export const clusterSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   $id: 'urn:diyc-agent:cluster:1',
@@ -353,10 +434,48 @@ export const clusterSchema = {
     upgrade: {
       type: 'object',
       additionalProperties: false,
+      description:
+        'how hosts are upgraded and rebooted; without this key nothing happens by itself, with it the defaults',
       properties: {
-        strategy: { enum: ['immediate', 'semaphore', 'window'] },
-        slots: { type: 'integer', minimum: 1 },
-        window: { type: 'array', items: { type: 'string' } },
+        ...upgradeGroup,
+        fleetLock: {
+          type: 'object',
+          additionalProperties: false,
+          description: 'the reboot semaphore over the FleetLock protocol, asked elsewhere or served here',
+          properties: {
+            url: fleetLockUrl,
+            listen: {
+              type: 'string',
+              description:
+                "where this cluster's own semaphore is served to other hosts: address:port, or the absolute path of a socket",
+            },
+          },
+        },
+        groups: {
+          type: 'object',
+          propertyNames: { type: 'string', pattern: '^[a-zA-Z0-9.-]+$' },
+          description:
+            'nodes that are upgraded apart from the others, each group with slots of its own; what stands here is laid over the keys above; nodes of no group are in "default"',
+          additionalProperties: {
+            type: 'object',
+            additionalProperties: false,
+            properties: {
+              nodes: {
+                type: 'array',
+                uniqueItems: true,
+                items: { type: 'string' },
+                description: 'the nodes of this group; none for "default", which has all that are in no other',
+              },
+              ...upgradeGroup,
+              fleetLock: {
+                type: 'object',
+                additionalProperties: false,
+                description: 'a FleetLock server for this group alone',
+                properties: { url: fleetLockUrl },
+              },
+            },
+          },
+        },
       },
     },
   },

@@ -34,6 +34,8 @@ export const conditionTypes = [
   'DockerNetwork',
   'Forwarding',
   'Published',
+  'Deployment',
+  'Upgrade',
 ] as const;
 
 export type ConditionType = (typeof conditionTypes)[number];

@@ -41,5 +41,27 @@ export type AgentEvent =
   | { readonly event: 'brake.released'; readonly why: string }
   | { readonly event: 'storage.undeclared'; readonly node: string }
   | { readonly event: 'storage.attached'; readonly message: string }
+  | {
+      readonly event: 'upgrade.phase';
+      readonly phase: string;
+      readonly from: string;
+      /** What it is about, `upgrade to 41.2`; empty in the steady phase. */
+      readonly about: string;
+    }
+  | { readonly event: 'upgrade.waiting'; readonly phase: string; readonly reason: string; readonly hint?: string }
+  | { readonly event: 'upgrade.failed'; readonly message: string; readonly hint: string }
+  | { readonly event: 'upgrade.staging'; readonly release: string }
+  | { readonly event: 'upgrade.discarded'; readonly why: string }
+  | { readonly event: 'upgrade.denied'; readonly release: string; readonly reason: string }
+  | { readonly event: 'upgrade.released'; readonly group: string; readonly why: string }
+  | { readonly event: 'upgrade.rebooting'; readonly about: string }
+  | {
+      readonly event: 'upgrade.snapshot';
+      readonly path: string;
+      readonly revision: string;
+      readonly verifiedBy: string;
+    }
+  | { readonly event: 'fleet-lock.answered'; readonly operation: string; readonly id: string; readonly outcome: string }
+  | { readonly event: 'fleet-lock.serving'; readonly listen: string }
   | { readonly event: 'run.unchanged'; readonly verb: string; readonly node: string }
   | { readonly event: 'run.finished'; readonly verb: string; readonly outcome: string; readonly durationMs: number };

@@ -19,3 +19,33 @@ export function flannelConfigKey(prefix: string): string {
 export function flannelSubnetsPrefix(prefix: string): string {
   return `${prefix}/subnets/`;
 }
+
+/** Everything that coordinates reboots and upgrades of one cluster. */
+export function upgradePrefix(cluster: string): string {
+  return `/diyc/${cluster}/upgrade/`;
+}
+
+/** Who holds a slot of a group; changed by compare-and-swap only, permanent. */
+export function semaphoreKey(cluster: string, group: string): string {
+  return `${upgradePrefix(cluster)}${group}/semaphore`;
+}
+
+/** What an operator wants a group to reach; permanent. */
+export function targetKey(cluster: string, group: string): string {
+  return `${upgradePrefix(cluster)}${group}/target`;
+}
+
+/** Releases of a group that are not to be tried again; permanent. */
+export function deniedKey(cluster: string, group: string): string {
+  return `${upgradePrefix(cluster)}${group}/denied`;
+}
+
+/** An operator's word that a group is to stand still; permanent until it is taken back. */
+export function holdKey(cluster: string, group: string): string {
+  return `${upgradePrefix(cluster)}${group}/hold`;
+}
+
+/** The last proof of a node, whatever came of it; written by that node, permanent. */
+export function proofKey(cluster: string, group: string, node: string): string {
+  return `${upgradePrefix(cluster)}${group}/proofs/${node}`;
+}

@@ -7,9 +7,16 @@ export const agentBinary: AbsolutePath = '/usr/bin/diyc-agent';
 /** Kept across reboots: the journal of runs and steps. */
 export const journalFile: AbsolutePath = '/var/lib/diyc-agent/journal.jsonl';
 
+/** Kept across reboots and deployments: where this node's own upgrade stands, and what each deployment has written. */
+export const upgradeFile: AbsolutePath = '/var/lib/diyc-agent/upgrade.json';
+export const formatLedgerFile: AbsolutePath = '/var/lib/diyc-agent/formats.json';
+export const snapshotDirectory: AbsolutePath = '/var/lib/diyc-agent/snapshots';
+
 /** Gone at each boot, as it should be: what was observed, what is waited for, the lease in use. */
 export const runDirectory: AbsolutePath = '/run/diyc-agent';
 export const statusFile: AbsolutePath = '/run/diyc-agent/status.json';
+/** What is deployed and how far the upgrade is, as the upgrade unit last saw it. */
+export const upgradeViewFile: AbsolutePath = '/run/diyc-agent/upgrade.json';
 export const metricsFile: AbsolutePath = '/run/diyc-agent/metrics.prom';
 export const leaseFile: AbsolutePath = '/run/diyc-agent/lease.json';
 /** How the last seeding of flannel's configuration ended. */

@@ -1,6 +1,7 @@
 // The readiness record: what a node publishes about itself under its lease. Additive only: other versions read it.
 
 import type { Condition, Summary } from './condition.ts';
+import type { UpgradeView } from './upgrade.ts';
 
 export interface ReadinessRecord {
   readonly schema: 1;
@@ -20,6 +21,8 @@ export interface ReadinessRecord {
   readonly since: string;
   /** The overlay subnet this node holds, `172.18.34.1/24`; null without a lease. */
   readonly subnet: string | null;
+  /** Absent from agents that know of no upgrades. */
+  readonly upgrade?: UpgradeView;
 }
 
 /** The node's own document behind `status --json`; versioned, additive only. */
@@ -38,4 +41,6 @@ export interface StatusReport {
   readonly conditions: readonly Condition[];
   readonly observedAt: string;
   readonly bootId: string;
+  /** What is deployed and where this node's upgrade stands; absent where nothing is known of it. */
+  readonly upgrade?: UpgradeView;
 }

@@ -3,9 +3,12 @@
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Clock } from './clock.ts';
 import type { Files, ReadOnlyFiles } from './files.ts';
+import type { FleetLockClient, HttpServer } from './fleet-lock.ts';
 import type { ReadOnlyLive } from './live.ts';
+import type { OsTree, ReadOnlyOsTree } from './os-tree.ts';
 import type { Disks, Iscsi, Lvm, ReadOnlyDisks, ReadOnlyIscsi, ReadOnlyLvm, StorageSetup } from './storage.ts';
-import type { EndpointHealth, KeyStore, LeaseStore } from './store.ts';
+import type { EndpointHealth, KeyStore, SwapStore } from './store.ts';
+import type { EtcdSnapshots, Reach, Sessions, Surveyed } from './survey.ts';
 import type { ReadOnlyUnits, Units } from './units.ts';
 
 export interface HostAddress {
@@ -58,9 +61,11 @@ export interface Engine {
 export interface EtcdClient {
   /** A store for one of the two APIs; nothing is contacted before the first call on it. */
   keys(api: 'v2' | 'v3', endpoints: readonly string[]): Promise<KeyStore>;
-  leases(endpoints: readonly string[]): Promise<LeaseStore>;
+  leases(endpoints: readonly string[]): Promise<SwapStore>;
   /** Ask each endpoint's /health, all at once, each with its own deadline; never throws. */
   health(endpoints: readonly string[], deadlineMs: number): Promise<readonly EndpointHealth[]>;
+  /** Every member's own view of the cluster, all asked at once, each with its own deadline; never throws. */
+  survey(endpoints: readonly string[], deadlineMs: number): Promise<readonly Surveyed[]>;
 }
 
 /** Facts of the machine that are read once and are not files of the tree below --root. */
@@ -71,6 +76,8 @@ export interface Machine {
   /** Where this program lives on the host; below --root and when run from source, where packages install it. */
   readonly program: AbsolutePath;
   bootId(): Promise<string>;
+  /** Milliseconds since the kernel started, by its own clock: it only goes forward, whatever sets the time. */
+  uptimeMs(): Promise<number>;
   /** DMI product UUID where it may be read, else the machine id, else null. */
   hardwareId(): Promise<string | null>;
   machineId(): Promise<string | null>;
@@ -91,6 +98,9 @@ export interface ReadOnlyHost {
   readonly lvm: ReadOnlyLvm;
   readonly iscsi: ReadOnlyIscsi;
   readonly live: ReadOnlyLive;
+  readonly osTree: ReadOnlyOsTree;
+  readonly sessions: Sessions;
+  readonly reach: Reach;
   readonly clock: Clock;
   readonly machine: Machine;
 }
@@ -112,4 +122,8 @@ export interface Host extends ReadOnlyHost {
   readonly lvm: Lvm;
   readonly iscsi: Iscsi;
   readonly storageSetup: StorageSetup;
+  readonly osTree: OsTree;
+  readonly snapshots: EtcdSnapshots;
+  readonly fleetLock: FleetLockClient;
+  readonly httpServer: HttpServer;
 }

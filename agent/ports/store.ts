@@ -35,6 +35,29 @@ export interface LeaseStore extends KeyStore {
   putUnderLease(key: string, value: string, leaseId: string): Promise<void>;
 }
 
+/** A key with the revision of its last change, decimal text; `0` and null when there is no such key. */
+export interface VersionedValue {
+  readonly key: string;
+  readonly value: string | null;
+  readonly revision: string;
+}
+
+/** What coordination needs: values that are changed only as they were seen. etcd v3 only. */
+export interface SwapStore extends LeaseStore {
+  /** All of them (at most 128) as of one instant, by a linearizable read, in the order asked. @throws AgentError `unavailable` */
+  readVersioned(keys: readonly string[]): Promise<readonly VersionedValue[]>;
+  /**
+   * Write (or, with null, remove) a key in one transaction, if every guarded key still has its revision.
+   *
+   * @returns false when one of them has changed; then nothing was written
+   * @throws AgentError `unavailable`: it may have been written all the same, so the caller has to look
+   */
+  swap(
+    write: { readonly key: string; readonly value: string | null },
+    guards: readonly { readonly key: string; readonly revision: string }[],
+  ): Promise<boolean>;
+}
+
 export interface EndpointHealth {
   readonly endpoint: string;
   readonly outcome: 'healthy' | 'unhealthy' | 'refused' | 'silent' | 'unreachable';

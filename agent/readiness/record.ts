@@ -2,6 +2,8 @@
 
 import { type Condition, conditionTypes, type Summary } from '../model/condition.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
+import type { Release } from '../model/release.ts';
+import type { UpgradeView } from '../model/upgrade.ts';
 
 const summaries: readonly Summary[] = ['ready', 'waiting', 'degraded', 'failed'];
 
@@ -32,7 +34,24 @@ export function parseRecord(text: string): ReadinessRecord | null {
     reportedAt: text1(r.reportedAt) ?? '',
     since: text1(r.since) ?? '',
     subnet: text1(r.subnet),
+    ...(isUpgradeView(r.upgrade) ? { upgrade: r.upgrade } : {}),
   };
+}
+
+/** What the coordinator of other nodes decides from; the rest is only shown. */
+function isUpgradeView(value: unknown): value is UpgradeView {
+  if (typeof value !== 'object' || value === null) return false;
+  const v = value as Partial<Record<keyof UpgradeView, unknown>>;
+  const isRelease = (r: unknown): boolean =>
+    r === null || (typeof r === 'object' && typeof (r as Partial<Release>).id === 'string');
+  return (
+    typeof v.group === 'string' &&
+    typeof v.phase === 'string' &&
+    isRelease(v.booted) &&
+    isRelease(v.staged) &&
+    isRelease(v.rollback) &&
+    text1(v.verified) === v.verified
+  );
 }
 
 function text1(value: unknown): string | null {

@@ -115,6 +115,52 @@ export function lineOf(event: AgentEvent): Line {
       };
     case 'storage.attached':
       return { level: 'info', message: `storage is attached: ${event.message}`, fields: {} };
+    case 'upgrade.phase':
+      return {
+        level: 'info',
+        message: `upgrade: ${event.from} -> ${event.phase}${event.about === '' ? '' : ` (${event.about})`}`,
+        fields: { phase: event.phase, from: event.from },
+      };
+    case 'upgrade.waiting':
+      return {
+        level: 'info',
+        message: `upgrade waits (${event.phase}): ${event.reason}${event.hint === undefined ? '' : `; ${event.hint}`}`,
+        fields: { phase: event.phase },
+      };
+    case 'upgrade.failed':
+      return { level: 'warn', message: `${event.message}; ${event.hint}`, fields: {} };
+    case 'upgrade.staging':
+      return { level: 'info', message: `staging ${event.release}`, fields: { release: event.release } };
+    case 'upgrade.discarded':
+      return { level: 'warn', message: `dropped what was staged: ${event.why}`, fields: {} };
+    case 'upgrade.denied':
+      return {
+        level: 'warn',
+        message: `${event.release} is not to be tried again: ${event.reason}`,
+        fields: { release: event.release },
+      };
+    case 'upgrade.released':
+      return {
+        level: 'info',
+        message: `released the slot of group ${event.group}: ${event.why}`,
+        fields: { group: event.group },
+      };
+    case 'upgrade.rebooting':
+      return { level: 'warn', message: `rebooting this host: ${event.about}`, fields: {} };
+    case 'upgrade.snapshot':
+      return {
+        level: 'info',
+        message: `took a snapshot of etcd, ${event.path}, revision ${event.revision}, and restored it aside with ${event.verifiedBy}`,
+        fields: { path: event.path, revision: event.revision },
+      };
+    case 'fleet-lock.answered':
+      return {
+        level: 'info',
+        message: `FleetLock ${event.operation} of ${event.id}: ${event.outcome}`,
+        fields: { operation: event.operation, outcome: event.outcome },
+      };
+    case 'fleet-lock.serving':
+      return { level: 'info', message: `serving FleetLock on ${event.listen}`, fields: { listen: event.listen } };
     case 'run.unchanged':
       return {
         level: 'debug',

@@ -33,6 +33,31 @@ const machineId = '0123456789abcdef0123456789abcdef';
 const uuid = '4c4c4544-0042-3510-8054-b7c04f4e3732';
 const dmi = '/sys/class/dmi/id/product_uuid';
 
+describe('how long the host has been up', () => {
+  test('is what the kernel says, also of the host around a tree', async () => {
+    const system = '/proc/uptime';
+    expect(await machineOf({ [system]: '350735.47 234388.90\n' }).uptimeMs()).toBe(350_735_470);
+    expect(await machineOf({ [system]: '0.04 0.00\n' }).uptimeMs()).toBe(40);
+    const real = await realHost({ root: '/' }).machine.uptimeMs();
+    const below = await realHost({ root: '/nonexistent' }).machine.uptimeMs();
+    expect(real).toBeGreaterThan(0);
+    expect(below).toBeGreaterThanOrEqual(real);
+    expect(below - real).toBeLessThan(60_000);
+  });
+
+  for (const [what, tree] of [
+    ['nothing', {}],
+    ['an empty file', { '/proc/uptime': '' }],
+    ['half a line', { '/proc/uptime': '350735.47' }],
+    ['a text', { '/proc/uptime': 'up 3 days\n' }],
+    ['a negative figure', { '/proc/uptime': '-1.00 0.00\n' }],
+  ] as const) {
+    test(`is unknown, and not 0, from ${what}`, async () => {
+      expect((await refusal(() => machineOf(tree).uptimeMs())).kind).toBe('oserr');
+    });
+  }
+});
+
 describe('the hardware id', () => {
   for (const [what, tree, expected] of [
     ['is the UUID of the board', { [dmi]: `${uuid.toUpperCase()}\n`, '/etc/machine-id': machineId }, uuid],

@@ -125,6 +125,14 @@ describe('the compiled schema', () => {
     ['missing keys', {}],
     ['several faults at once', { ...whole, version: 2, nodes: { 'A b': { address: '10.0.0.256' } }, extra: 1 }],
     ['an unknown backend', { ...whole, flannel: { network: '10.1.0.0/16', backend: { type: 'smoke' } } }],
+    [
+      'upgrades of groups',
+      { ...whole, upgrade: { soak: '5m', groups: { w: { nodes: ['a'], snapshotMaxAge: 'off' } } } },
+    ],
+    [
+      'faults in groups',
+      { ...whole, upgrade: { soak: 5, groups: { 'a b': { nodes: 'a', groups: {}, checkEvery: '5' } } } },
+    ],
     ['a name of the prototype', JSON.parse('{"version":1,"__proto__":{"cluster":"c"}}')],
   ];
 

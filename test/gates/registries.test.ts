@@ -20,6 +20,7 @@ const registries: readonly Registry[] = [
   { folder: 'components', list: 'registry.ts', type: /^export const (\w+): Component = /m },
   { folder: 'render/flannel-backends', list: 'registry.ts', type: /^export const (\w+): FlannelBackendRule</m },
   { folder: 'metadata', list: 'registry.ts', type: /^export const (\w+): MetadataSource = /m },
+  { folder: 'upgrade/strategies', list: 'registry.ts', type: /^export const (\w+): Strategy = /m },
   { folder: 'cli', list: 'verbs.ts', type: /^export const (\w+): Action = /m },
 ];
 

@@ -158,7 +158,7 @@ describe('units', () => {
   });
 
   test('are enabled by the preset file, but for those that the agent enables where they are needed', () => {
-    const byAgent = [storageUnit, 'diyc-agent-gauge.timer'];
+    const byAgent = [storageUnit, 'diyc-agent-gauge.timer', 'diyc-agent-upgrade.timer', 'diyc-agent-fleetlock.service'];
     const installable = own.filter(
       (file) => file.startsWith('diyc-agent') && text(file).includes('[Install]') && !byAgent.includes(file),
     );

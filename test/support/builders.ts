@@ -33,6 +33,7 @@ export function clusterConfig(overrides: ClusterOverrides = {}): ClusterConfig {
     },
     docker: { group: { name: 'docker', members: ['fedora'] }, addressPools: null },
     firstBoot: { reboot: 'never' },
+    upgrade: null,
   };
   return {
     ...healthy,

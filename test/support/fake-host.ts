@@ -8,9 +8,20 @@ import { type EffectLog, effectLog } from './effect-log.ts';
 import { type FakeDisk, type FakeDisks, fakeDisks } from './fake-disks.ts';
 import { type FakeEtcd, fakeEtcd } from './fake-etcd.ts';
 import { type FakeFiles, type FakeTree, fakeFiles } from './fake-files.ts';
+import {
+  type FakeAnswer,
+  type FakeFleetLock,
+  type FakeHttpServer,
+  fakeFleetLock,
+  fakeHttpServer,
+} from './fake-fleet-lock.ts';
 import { type FakeIscsi, type FakeTarget, fakeIscsi } from './fake-iscsi.ts';
 import { type FakeLive, type FakeLiveOptions, fakeLive } from './fake-live.ts';
 import { type FakeLvm, fakeLvm } from './fake-lvm.ts';
+import { type FakeOsTree, type FakeOsTreeOptions, fakeOsTree } from './fake-os-tree.ts';
+import { type FakePeer, type FakeReach, fakeReach } from './fake-reach.ts';
+import { type FakePeople, type FakeSessions, fakeSessions } from './fake-sessions.ts';
+import { type FakeSnapshots, fakeSnapshots } from './fake-snapshots.ts';
 import { type FakeUnit, type FakeUnits, fakeUnits } from './fake-units.ts';
 import { type VirtualClock, virtualClock } from './virtual-clock.ts';
 
@@ -43,6 +54,14 @@ export interface FakeHostOptions {
   readonly live?: FakeLiveOptions;
   /** What docker-storage-setup does; default: nobody scripted it. */
   readonly storageSetup?: (host: FakeHost) => Promise<string>;
+  /** An image-based host; default: it is none. */
+  readonly osTree?: Omit<FakeOsTreeOptions, 'log'>;
+  /** Default: nobody is logged in. */
+  readonly people?: FakePeople;
+  /** What can be reached from here, by `address:port` or URL; any other question fails loudly. */
+  readonly peers?: Readonly<Record<string, FakePeer>>;
+  /** FleetLock servers of others, by base URL. */
+  readonly fleetLockServers?: Readonly<Record<string, FakeAnswer>>;
   readonly machine?: Partial<Pick<Machine, 'isLive' | 'isRoot' | 'program'>> & {
     readonly bootId?: string;
     readonly hardwareId?: string | null;
@@ -59,6 +78,12 @@ export interface FakeHost extends Host {
   readonly lvm: FakeLvm;
   readonly iscsi: FakeIscsi<FakeDisk>;
   readonly live: FakeLive;
+  readonly osTree: FakeOsTree;
+  readonly sessions: FakeSessions;
+  readonly reach: FakeReach;
+  readonly snapshots: FakeSnapshots;
+  readonly fleetLock: FakeFleetLock;
+  readonly httpServer: FakeHttpServer;
   /** What was done, one line per effect. */
   readonly effects: readonly string[];
   /** Rules by chain, head first: `filter DOCKER-USER` → `-i flannel.1 -j ACCEPT`. */
@@ -73,8 +98,11 @@ export interface FakeHost extends Host {
   addChain(chain: string): void;
   /** Every rule is gone, as after `firewall-cmd --reload`; the chains stay. */
   flushFirewall(): void;
-  /** Power on again: /run and what is in memory is gone, a new boot id, enabled units start, no kill is planned. */
-  boot(): void;
+  /**
+   * Power on again: /run and what is in memory is gone, a new boot id, enabled units start, no kill is planned. What
+   * that means for a staged deployment: see FakeOsTree.
+   */
+  boot(how?: 'orderly' | 'power-cut', choice?: 'default' | 'fallback'): void;
 }
 
 const builtInChains = [
@@ -102,6 +130,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   const etcd = options.etcd ?? fakeEtcd({ members: [ownAddress], clock, mode: 'refused' });
 
   let boots = 1;
+  let bootedAtMs = 0;
   let engine = options.engine;
   let devices = new Map<string, DeviceState>();
   let routes = [...(options.routes ?? [])];
@@ -166,6 +195,10 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       log.assertAlive();
       return given.bootId !== undefined && boots === 1 ? given.bootId : `boot-${boots}`;
     },
+    async uptimeMs() {
+      log.assertAlive();
+      return clock.monotonicMs() - bootedAtMs;
+    },
     async hardwareId() {
       log.assertAlive();
       return given.hardwareId === undefined ? 'hardware-1' : given.hardwareId;
@@ -190,6 +223,9 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     plug: disks.plug,
     unplug: disks.unplug,
   });
+
+  const sessions = fakeSessions({ log, ...(options.people === undefined ? {} : { people: options.people }) });
+  const osTree = fakeOsTree({ releases: [], ...options.osTree, log });
 
   const host: FakeHost = {
     files,
@@ -255,6 +291,12 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     lvm: fakeLvm({ disks, log }),
     iscsi,
     live: fakeLive(options.live),
+    osTree,
+    sessions,
+    reach: fakeReach({ clock, log, peers: options.peers ?? {} }),
+    snapshots: fakeSnapshots({ etcd, address: ownAddress, files, log }),
+    fleetLock: fakeFleetLock({ log, servers: options.fleetLockServers ?? {} }),
+    httpServer: fakeHttpServer(log),
     storageSetup: {
       async run() {
         if (options.storageSetup === undefined) throw new Error('fake host: nobody scripted docker-storage-setup');
@@ -277,9 +319,10 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     setVersion: (path, text) => void versions.set(path, text),
     addChain: (chain) => void chains.add(chain),
     flushFirewall: () => rules.clear(),
-    boot() {
+    boot(how = 'orderly', choice = 'default') {
       log.revive();
       boots++;
+      bootedAtMs = clock.monotonicMs();
       files.drop('/run');
       files.drop('/sys/module');
       files.drop('/proc/sys/net/bridge');
@@ -291,6 +334,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       disks.boot(true);
       iscsi.boot();
       units.boot();
+      sessions.boot();
+      if (options.osTree !== undefined) osTree.boot(how, choice);
     },
   };
   return host;

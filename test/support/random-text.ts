@@ -1,7 +1,7 @@
 // Random documents from a seed: the same on every run, so that what they find can be found again.
 
 /** A generator of numbers in [0, 1) (mulberry32). */
-function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

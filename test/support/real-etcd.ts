@@ -1,4 +1,4 @@
-// A real etcd for one test file: Debian's package, on the loopback device, with a data directory of its own.
+// Real etcd members and their tools for one test file: Debian's packages, on the loopback device, with data of their own.
 
 import { execFile, spawn } from 'node:child_process';
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -13,24 +13,40 @@ const cacheDirectory = `${process.env['XDG_CACHE_HOME'] ?? `${process.env['HOME'
 export type EtcdProgram = { readonly path: string } | { readonly missing: string };
 
 /** The installed etcd, or the one of Debian's package, fetched once; else why there is none. */
-export async function findEtcd(): Promise<EtcdProgram> {
-  const cached = `${cacheDirectory}/etcd/usr/bin/etcd`;
-  for (const path of ['/usr/bin/etcd', '/usr/local/bin/etcd', cached]) if (await exists(path)) return { path };
-  const scratch = `${cacheDirectory}/fetch-${process.pid}`;
+export function findEtcd(): Promise<EtcdProgram> {
+  return find('etcd', 'etcd-server');
+}
+
+/** The same for etcdctl. */
+export function findEtcdctl(): Promise<EtcdProgram> {
+  return find('etcdctl', 'etcd-client');
+}
+
+/** Where to look before anything else: to run the tests against another etcd than the installed one. */
+const chosenDirectory = process.env['DIYC_TEST_ETCD_DIRECTORY'];
+
+async function find(name: string, packageName: string): Promise<EtcdProgram> {
+  // The first of these has been there for longer than there is a second package.
+  const cache = `${cacheDirectory}/${packageName === 'etcd-server' ? 'etcd' : packageName}`;
+  const cached = `${cache}/usr/bin/${name}`;
+  const chosen = chosenDirectory === undefined ? [] : [`${chosenDirectory}/${name}`];
+  for (const path of [...chosen, `/usr/bin/${name}`, `/usr/local/bin/${name}`, cached])
+    if (await exists(path)) return { path };
+  const scratch = `${cacheDirectory}/fetch-${packageName}-${process.pid}`;
   try {
     await mkdir(scratch, { recursive: true });
-    await run('apt-get', ['download', 'etcd-server'], { cwd: scratch, timeout: 60_000 });
-    const archive = (await readdir(scratch)).find((name) => name.endsWith('.deb'));
+    await run('apt-get', ['download', packageName], { cwd: scratch, timeout: 60_000 });
+    const archive = (await readdir(scratch)).find((file) => file.endsWith('.deb'));
     if (archive === undefined) throw new Error('apt-get download brought no package');
-    await run('dpkg-deb', ['-x', `${scratch}/${archive}`, `${scratch}/etcd`], { timeout: 60_000 });
-    await rename(`${scratch}/etcd`, `${cacheDirectory}/etcd`).catch(async (error: unknown) => {
+    await run('dpkg-deb', ['-x', `${scratch}/${archive}`, `${scratch}/unpacked`], { timeout: 60_000 });
+    await rename(`${scratch}/unpacked`, cache).catch(async (error: unknown) => {
       // Another test run was first; its copy is as good.
       if (!(await exists(cached))) throw error;
     });
     return { path: cached };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return { missing: `no etcd: not installed, and its package could not be fetched (${text.split('\n')[0]})` };
+    return { missing: `no ${name}: not installed, and its package could not be fetched (${text.split('\n')[0]})` };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -50,21 +66,67 @@ export async function startEtcd(
   directory: string,
   extraArgs: readonly string[] = [],
 ): Promise<RealEtcd> {
-  const endpoint = `http://127.0.0.1:${await freePort()}`;
-  const peer = `http://127.0.0.1:${await freePort()}`;
-  const args = [
-    ['--name', 'only'],
-    ['--data-dir', `${directory}/only.etcd`],
-    ['--listen-client-urls', endpoint],
-    ['--advertise-client-urls', endpoint],
-    ['--listen-peer-urls', peer],
-    ['--initial-advertise-peer-urls', peer],
-    ['--initial-cluster', `only=${peer}`],
-    // The shortest lease follows from these: one second.
-    ['--heartbeat-interval', '50'],
-    ['--election-timeout', '500'],
-  ].flat();
-  const child = spawn(program, [...args, ...extraArgs], {
+  const [only] = await startEtcds(program, directory, ['only'], extraArgs);
+  if (only === undefined) throw new Error('no member was started');
+  return only;
+}
+
+/** Start a cluster of so many members, by name, and wait until all are healthy. */
+export async function startEtcds(
+  program: string,
+  directory: string,
+  names: readonly string[],
+  extraArgs: readonly string[] = [],
+): Promise<RealEtcd[]> {
+  const members: { name: string; endpoint: string; peer: string }[] = [];
+  for (const name of names) {
+    const [endpoint, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
+    members.push({ name, endpoint, peer });
+  }
+  const cluster = members.map(({ name, peer }) => `${name}=${peer}`).join(',');
+  const started = members.map((member) =>
+    startMember(program, [
+      ...['--name', member.name],
+      ...['--data-dir', `${directory}/${member.name}.etcd`],
+      ...['--listen-client-urls', member.endpoint],
+      ...['--advertise-client-urls', member.endpoint],
+      ...['--listen-peer-urls', member.peer],
+      ...['--initial-advertise-peer-urls', member.peer],
+      ...['--initial-cluster', cluster],
+      // The shortest lease follows from these: one second.
+      ...['--heartbeat-interval', '50'],
+      ...['--election-timeout', '500'],
+      ...extraArgs,
+    ]),
+  );
+  const giveUpAt = performance.now() + 30_000;
+  for (;;) {
+    const healths = await askHealth(
+      members.map(({ endpoint }) => endpoint),
+      1_000,
+    );
+    if (healths.every(({ outcome }) => outcome === 'healthy')) break;
+    const ended = started.find((member) => member.hasEnded());
+    if (ended !== undefined || performance.now() > giveUpAt) {
+      for (const member of started) await member.stop();
+      throw new Error(`etcd did not become healthy; it said:\n${(ended ?? started[0])?.said()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return members.map(({ endpoint }, i) => ({ endpoint, ...(started[i] as MemberProcess) }));
+}
+
+interface MemberProcess {
+  freeze(): Promise<void>;
+  thaw(): void;
+  stop(): Promise<void>;
+  hasEnded(): boolean;
+  /** Its last words. */
+  said(): string;
+}
+
+function startMember(program: string, args: readonly string[]): MemberProcess {
+  const child = spawn(program, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: '/usr/bin:/bin', ETCD_UNSUPPORTED_ARCH: process.arch },
   });
@@ -73,32 +135,22 @@ export async function startEtcd(
     said = `${said}${chunk.toString('utf8')}`.slice(-4000);
   });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill('SIGCONT');
-    child.kill('SIGTERM');
-    const force = setTimeout(() => child.kill('SIGKILL'), 3_000);
-    await ended;
-    clearTimeout(force);
-  };
-  const giveUpAt = performance.now() + 30_000;
-  for (;;) {
-    const [health] = await askHealth([endpoint], 1_000);
-    if (health?.outcome === 'healthy') break;
-    if (child.exitCode !== null || performance.now() > giveUpAt) {
-      await stop();
-      throw new Error(`etcd did not become healthy; it said:\n${said}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
   return {
-    endpoint,
+    hasEnded: () => child.exitCode !== null,
+    said: () => said,
+    async stop() {
+      child.kill('SIGCONT');
+      child.kill('SIGTERM');
+      const force = setTimeout(() => child.kill('SIGKILL'), 3_000);
+      await ended;
+      clearTimeout(force);
+    },
     async freeze() {
       child.kill('SIGSTOP');
       // Each thread stops in its own time, and until then it answers.
       while (!(await areAllStopped(child.pid ?? 0))) await new Promise((resolve) => setTimeout(resolve, 2));
     },
     thaw: () => void child.kill('SIGCONT'),
-    stop,
   };
 }
 

@@ -184,9 +184,6 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       ['error 5:34 malformed-value docker.addressPools[0].base'],
     ],
   ],
-  'parts not acted on': [
-    ['warns of upgrade', { upgrade: 'upgrade: { slots: 1 }' }, ['warning 5:1 not-acted-on upgrade']],
-  ],
 };
 
 for (const [subject, table] of Object.entries(rows)) {

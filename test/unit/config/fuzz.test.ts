@@ -78,6 +78,12 @@ const fragments = [
     'iscsi:1',
     'portals: ',
     'initiatorName: ',
+    'strategy: immediate',
+    'window: ',
+    'daily 00:00-24:00',
+    'groups: ',
+    'canary: ',
+    '5m',
     '10.0.0.0/8',
     '/',
     '.',
@@ -112,7 +118,7 @@ function expectSound(resolution: ReturnType<typeof resolveText>): void {
 const patience = 60_000;
 
 describe('damaged texts', () => {
-  for (const name of ['design.yaml', 'three-nodes.yaml', 'ten-faults.yaml', 'storage.yaml']) {
+  for (const name of ['design.yaml', 'three-nodes.yaml', 'ten-faults.yaml', 'storage.yaml', 'upgrade.yaml']) {
     test(
       `of ${name} give located findings or a whole configuration`,
       () => {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'bun:test';
 import { resolveCluster } from '../../../agent/config/resolve.ts';
+import { defaultUpgradeGroup } from '../../../agent/model/cluster-config.ts';
 import type { StorageConfig } from '../../../agent/model/storage.ts';
 import { clusterConfig } from '../../support/builders.ts';
 import { clusterText, fixture, resolveText, summaries } from './resolved-text.ts';
@@ -29,14 +30,14 @@ function storageOnIscsi(node: string): StorageConfig {
 }
 
 describe('the published examples', () => {
-  test('the example of the design resolves, warning of the LUN that its nodes share and of what is not acted on', () => {
+  test('the example of the design resolves, warning of the LUN that its nodes share', () => {
     const resolution = resolveText(fixture('design.yaml'));
-    expect(summaries(resolution)).toEqual([
-      'warning 22:52 lun-shared storage.docker.devices[0]',
-      'warning 24:1 not-acted-on upgrade',
-    ]);
+    expect(summaries(resolution)).toEqual(['warning 22:52 lun-shared storage.docker.devices[0]']);
     const nodes = clusterConfig().nodes.map((node) => ({ ...node, storage: storageOnIscsi(node.name) }));
-    expect(resolution.config).toEqual(clusterConfig({ nodes }));
+    const saturday = { days: [6], startMinute: 120, endMinute: 240, text: 'Sat 02:00-04:00' };
+    const group = { ...defaultUpgradeGroup, windows: [saturday], nodes: ['a1', 'a2', 'a3'] };
+    const upgrade = { groups: [group], fleetLockListen: null };
+    expect(resolution.config).toEqual(clusterConfig({ nodes, upgrade }));
   });
 
   test('the three machines of the 2015 post resolve without a word', () => {

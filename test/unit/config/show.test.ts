@@ -45,11 +45,10 @@ const variants: readonly (readonly [what: string, sections: Sections])[] = [
     },
   ],
   [
-    'storage and upgrade',
+    'storage',
     {
       storage:
         'storage: { docker: { volumeGroup: v, devices: [/dev/disk/by-path/pci-0000:00:04.0, "/dev/disk/by-id/x"] } }',
-      upgrade: 'upgrade: { window: ["Sat 02:00"], slots: 2 }',
     },
   ],
 ];

@@ -72,6 +72,44 @@ const samples: { readonly [K in AgentEvent['event']]: readonly [Extract<AgentEve
     'warn: downloads of images are stopped, containers go on: 90 % used; systemctl stop x.mount lets them go on',
   ],
   'brake.released': [{ event: 'brake.released', why: '20 % used' }, 'info: downloads of images go on: 20 % used'],
+  'upgrade.phase': [
+    { event: 'upgrade.phase', phase: 'rebooting', from: 'ready-to-go', about: 'upgrade to 41.2' },
+    'info: upgrade: ready-to-go -> rebooting (upgrade to 41.2)',
+  ],
+  'upgrade.waiting': [
+    { event: 'upgrade.waiting', phase: 'ready-to-go', reason: 'a2 is failed', hint: 'diyc-agent nodes' },
+    'info: upgrade waits (ready-to-go): a2 is failed; diyc-agent nodes',
+  ],
+  'upgrade.failed': [{ event: 'upgrade.failed', message: 'm', hint: 'h' }, 'warn: m; h'],
+  'upgrade.staging': [{ event: 'upgrade.staging', release: '41.2' }, 'info: staging 41.2'],
+  'upgrade.discarded': [
+    { event: 'upgrade.discarded', why: '41.2 is denied' },
+    'warn: dropped what was staged: 41.2 is denied',
+  ],
+  'upgrade.denied': [
+    { event: 'upgrade.denied', release: '41.2', reason: 'a1 was not ready' },
+    'warn: 41.2 is not to be tried again: a1 was not ready',
+  ],
+  'upgrade.released': [
+    { event: 'upgrade.released', group: 'default', why: 'ready' },
+    'info: released the slot of group default: ready',
+  ],
+  'upgrade.rebooting': [
+    { event: 'upgrade.rebooting', about: 'upgrade to 41.2' },
+    'warn: rebooting this host: upgrade to 41.2',
+  ],
+  'upgrade.snapshot': [
+    { event: 'upgrade.snapshot', path: '/s.db', revision: '7', verifiedBy: 'etcdutl 3.5.16' },
+    'info: took a snapshot of etcd, /s.db, revision 7, and restored it aside with etcdutl 3.5.16',
+  ],
+  'fleet-lock.answered': [
+    { event: 'fleet-lock.answered', operation: 'pre-reboot', id: 'z1', outcome: 'granted' },
+    'info: FleetLock pre-reboot of z1: granted',
+  ],
+  'fleet-lock.serving': [
+    { event: 'fleet-lock.serving', listen: '127.0.0.1:3333' },
+    'info: serving FleetLock on 127.0.0.1:3333',
+  ],
   'run.unchanged': [
     { event: 'run.unchanged', verb: 'boot', node: 'a1' },
     'debug: boot: nothing to do, node a1 is as the cluster file says',

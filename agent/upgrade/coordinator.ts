@@ -1,0 +1,443 @@
+// Drives one node's upgrade: look, decide, write down, act; again until there is nothing to do but wait.
+
+import { etcdEndpoints, memberNodes } from '../model/cluster-config.ts';
+import { bootedOf } from '../model/deployment.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
+import { emptyLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
+import { proofKey } from '../model/keys.ts';
+import { formatLedgerFile, snapshotDirectory } from '../model/paths.ts';
+import { objections, type Proof, type ProofItem } from '../model/proof.ts';
+import type { Holder } from '../model/semaphore.ts';
+import type { Errand, UpgradeMemory } from '../model/upgrade.ts';
+import { type Coordination, groupNames, isMember, memberLimit } from './coordination.ts';
+import { formatsOf, gatherProof, snapshotOf } from './evidence.ts';
+import { fleetLockSlots } from './fleet-lock-slots.ts';
+import { denyRelease } from './fleet-state.ts';
+import { baselineOf } from './health.ts';
+import { type Act, freshMemory, nextMove, shutdownWithinMs } from './machine.ts';
+import { readMemory, writeMemory } from './memory.ts';
+import { bootedRelease, bootInstant, type Look, look } from './sight.ts';
+import { etcdSlots, type SlotKeeper, type Takeover } from './slots.ts';
+import { strategyOf } from './strategies/registry.ts';
+import { judgeHolder, missedNow } from './takeover.ts';
+import { leaveView } from './view.ts';
+
+/** A run does at most so many things: check, stage, deny, discard, go. What is left is done by the next one. */
+const mostRounds = 12;
+/** After an act that failed: as long as a person takes to read why. */
+const afterFailureMs = 60_000;
+const keptSnapshots = 3;
+
+export interface Outcome {
+  readonly memory: UpgradeMemory;
+  /** The host has been told to reboot: nothing more is to be done in this boot. */
+  readonly isGoingDown: boolean;
+}
+
+/**
+ * Do what is to be done now.
+ *
+ * @throws what reading or writing the memory throws; everything else that fails is told in the memory's `waiting`
+ */
+export async function coordinate(coordination: Coordination): Promise<Outcome> {
+  const { host, reporter, signal } = coordination;
+  const slots = slotKeeper(coordination);
+  let failures = 0;
+  for (let round = 0; ; round++) {
+    signal.throwIfAborted();
+    const remembered = await readMemory(host.files);
+    const seen = await look(coordination);
+    const before = remembered.memory ?? freshMemory(seen.sight.now, seen.sight.instant);
+    const move = nextMove(before, seen.sight);
+    const memory = { ...move.memory, missed: missedHolders(before, seen) };
+    try {
+      await writeMemory(host.files, memory, remembered.text);
+    } catch (error) {
+      // An operator asked for something between the look and the note: look again, at that as well.
+      if (!isAgentError(error) || error.kind !== 'tempfail' || ++failures > 5) throw error;
+      continue;
+    }
+    await leaveView(coordination, memory, seen.sight.os);
+    if (memory.verified?.id !== before.verified?.id) await noteDataFormats(coordination, seen);
+    if (memory.phase !== before.phase) {
+      reporter.emit({ event: 'upgrade.phase', phase: memory.phase, from: before.phase, about: aboutOf(memory) });
+    }
+    if (move.act.act === 'rest' || round >= mostRounds) {
+      if (memory.waiting !== null && memory.waiting.reason !== before.waiting?.reason) {
+        reporter.emit({ event: 'upgrade.waiting', phase: memory.phase, ...memory.waiting });
+      }
+      return { memory, isGoingDown: memory.phase === 'rebooting' || memory.phase === 'rolling-back' };
+    }
+    const done = await carryOut(coordination, slots, move.act, memory, seen);
+    if (done !== null) return done;
+  }
+}
+
+function slotKeeper({ host, store, config, group }: Coordination): SlotKeeper {
+  if (group.fleetLockUrl !== null) {
+    return fleetLockSlots({ client: host.fleetLock, url: group.fleetLockUrl, group: group.name });
+  }
+  const { clock } = host;
+  return etcdSlots({ store, clock, cluster: config.cluster, group: group.name, groups: groupNames(config) });
+}
+
+/** @returns an outcome when the run is over, null when there is more to look at */
+async function carryOut(
+  coordination: Coordination,
+  slots: SlotKeeper,
+  act: Exclude<Act, { act: 'rest' }>,
+  memory: UpgradeMemory,
+  seen: Look,
+): Promise<Outcome | null> {
+  try {
+    switch (act.act) {
+      case 'go':
+        return await go(coordination, slots, act.errand, memory, seen);
+      case 'fall-back':
+        return await fallBack(coordination, act.errand, memory, seen);
+      case 'keep-booted':
+        await coordination.host.osTree.rollBack(act.checksum);
+        return null;
+      case 'check':
+        await coordination.host.osTree.check(coordination.signal);
+        return null;
+      case 'stage':
+        return await stage(coordination, act.release, memory);
+      case 'discard':
+        coordination.reporter.emit({ event: 'upgrade.discarded', why: act.why });
+        await coordination.host.osTree.discardStaged();
+        return null;
+      case 'deny': {
+        const { store, config, group, host, reporter } = coordination;
+        await denyRelease({ store, clock: host.clock, cluster: config.cluster, group: group.name }, act.denial);
+        reporter.emit({ event: 'upgrade.denied', release: act.denial.release.text, reason: act.denial.reason });
+        await note(coordination, (now) => ({ ...now, untoldDenial: null }));
+        return null;
+      }
+      case 'release-slot':
+        await slots.release(coordination.node.name, coordination.node.name, act.why);
+        coordination.reporter.emit({ event: 'upgrade.released', group: coordination.group.name, why: act.why });
+        return memory.phase === 'steady' && memory.waiting === null ? null : { memory, isGoingDown: false };
+    }
+  } catch (error) {
+    if (!isAgentError(error) || error.kind === 'bug') throw error;
+    return { memory: await noteFailure(coordination, error), isGoingDown: false };
+  }
+}
+
+/** Take the slot, prove, reboot; or say what stands in the way, without keeping a slot that others could use. */
+async function go(
+  coordination: Coordination,
+  slots: SlotKeeper,
+  errand: Errand,
+  memory: UpgradeMemory,
+  seen: Look,
+): Promise<Outcome> {
+  const { node } = coordination;
+  const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
+  await freshSnapshot(coordination, seen, errand);
+  // Before the slot is taken: a node that may not go anyway does not keep others from going.
+  const untaken: Parameters<typeof gatherProof>[4] = needsSlot
+    ? { known: true, value: { isHeld: true, message: 'to be taken once everything else is right' } }
+    : null;
+  const first = await gatherProof(coordination, seen, errand, memory.ask, untaken);
+  if (objections(first).length > 0) return await standStill(coordination, slots, first, needsSlot);
+  if (needsSlot) {
+    const answer = await slots.take({
+      holder: holderOf(coordination, errand, seen),
+      slots: coordination.group.slots,
+      memberLimit: limitOf(coordination, memory),
+      takeOver: deadHolders(memory, seen),
+    });
+    if (!answer.held) {
+      const slot = { known: true as const, value: { isHeld: false, message: answer.message } };
+      return await standStill(
+        coordination,
+        slots,
+        await gatherProof(coordination, seen, errand, memory.ask, slot),
+        false,
+      );
+    }
+  }
+  // The very instant: everything is asked again, now that nobody else may go.
+  const again = await look(coordination);
+  const proof = await gatherProof(
+    coordination,
+    again,
+    errand,
+    memory.ask,
+    needsSlot ? slotNow(coordination, again) : null,
+  );
+  if (objections(proof).length > 0) return await standStill(coordination, slots, proof, needsSlot);
+
+  const { sight } = again;
+  const state = sight.os.kind === 'tree' ? bootedOf(sight.os.state) : null;
+  const release = bootedRelease(sight.os);
+  const leaving = await note(coordination, (now) => ({
+    ...now,
+    phase: 'rebooting',
+    since: sight.now,
+    began: sight.instant,
+    cameFrom: state === null || release === null ? null : { release, checksum: state.checksum },
+    baseline: baselineOf(sight.conditions),
+    goodSince: null,
+    proof,
+    waiting: null,
+    // What an operator leaves is not to be tried again by the others either.
+    untoldDenial:
+      errand.kind === 'rollback' && now.ask?.deny === true && release !== null
+        ? { release, reason: errand.reason, by: now.ask.by, at: sight.now }
+        : now.untoldDenial,
+  }));
+  try {
+    await publishProof(coordination, proof);
+    if (needsSlot) await slots.markRebooting(node.name);
+    coordination.reporter.emit({ event: 'upgrade.rebooting', about: aboutOf(leaving) });
+    await reboot(coordination, errand);
+  } catch (error) {
+    if (!isAgentError(error) || error.kind === 'bug') throw error;
+    await note(coordination, (now) => ({ ...now, phase: 'ready-to-go' }));
+    if (needsSlot) await giveBack(coordination, slots, error.message);
+    return { memory: await noteFailure(coordination, error), isGoingDown: false };
+  }
+  return { memory: leaving, isGoingDown: true };
+}
+
+/** Back to the deployment before; the slot is held since the reboot that went wrong, so nothing has to be proven. */
+async function fallBack(
+  coordination: Coordination,
+  errand: Errand,
+  memory: UpgradeMemory,
+  seen: Look,
+): Promise<Outcome> {
+  try {
+    coordination.reporter.emit({ event: 'upgrade.rebooting', about: reasonOf(errand) });
+    await reboot(coordination, errand);
+    return { memory, isGoingDown: true };
+  } catch (error) {
+    // As if the shutdown had hung for nearly as long as it may: tried again in a minute.
+    const { bootId, uptimeMs } = seen.sight.instant;
+    const began = { bootId, uptimeMs: uptimeMs - shutdownWithinMs + afterFailureMs };
+    await note(coordination, (now) => ({ ...now, began }));
+    throw error;
+  }
+}
+
+/** Whether the slot is really ours at this instant; a FleetLock server was asked a moment ago, and tells nothing more. */
+function slotNow({ node, group }: Coordination, { fleet }: Look): Parameters<typeof gatherProof>[4] {
+  if (group.fleetLockUrl !== null) {
+    return { known: true, value: { isHeld: true, message: `granted by the FleetLock server ${group.fleetLockUrl}` } };
+  }
+  if (!fleet.known) return fleet;
+  const own = fleet.value.semaphore.holders.find((h) => h.id === node.name);
+  const message =
+    own === undefined
+      ? `${node.name} holds no slot of group ${group.name}`
+      : `slot of group ${group.name} held since ${own.since}`;
+  return { known: true, value: { isHeld: own !== undefined, message } };
+}
+
+/** Say what stands in the way, keep the proof for whoever asks, and give the slot back. */
+async function standStill(
+  coordination: Coordination,
+  slots: SlotKeeper,
+  proof: Proof,
+  mayHold: boolean,
+): Promise<Outcome> {
+  const against = objections(proof);
+  const reason = against.map(objectionText).join('; ');
+  const hint = against.find((item) => item.hint !== undefined)?.hint;
+  if (mayHold) await giveBack(coordination, slots, reason);
+  const { uptimeMs, bootId } = await bootInstant(coordination.host);
+  const memory = await note(coordination, (now) => ({
+    ...now,
+    proof,
+    waiting: { reason, ...(hint === undefined ? {} : { hint }) },
+    lookAgain: { bootId, uptimeMs: uptimeMs + 15_000 },
+  }));
+  coordination.reporter.emit({
+    event: 'upgrade.waiting',
+    phase: memory.phase,
+    reason,
+    ...(hint === undefined ? {} : { hint }),
+  });
+  return { memory, isGoingDown: false };
+}
+
+/** The slot may not be ours, or the store may be gone: neither changes why this node stands still. */
+async function giveBack({ node }: Coordination, slots: SlotKeeper, why: string): Promise<void> {
+  try {
+    await slots.release(node.name, node.name, why);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+  }
+}
+
+/** `no quorum: 1 of 3 voters …` */
+export function objectionText(item: ProofItem): string {
+  return item.answer === 'unknown' ? `unknown: ${item.message}` : item.message;
+}
+
+/** Finalise, roll back, or just reboot: always in order, never by force, which would lose a staged deployment. */
+async function reboot({ host }: Coordination, errand: Errand): Promise<void> {
+  if (errand.kind === 'upgrade') {
+    await host.osTree.finalize(errand.checksum);
+    return;
+  }
+  if (errand.kind === 'rollback') await host.osTree.rollBack(errand.checksum);
+  await host.units.reboot();
+}
+
+async function stage(
+  coordination: Coordination,
+  release: string | null,
+  memory: UpgradeMemory,
+): Promise<Outcome | null> {
+  const { host, reporter, signal } = coordination;
+  reporter.emit({ event: 'upgrade.staging', release: release ?? 'the newest' });
+  if (await host.osTree.stage(release, signal)) return null;
+  const waiting = { reason: release === null ? 'the origin has nothing newer' : `this host is in ${release} already` };
+  const next = await note(coordination, (now) => ({ ...now, ask: null, waiting }));
+  return memory.ask === null ? null : { memory: next, isGoingDown: false };
+}
+
+/** Take a snapshot when the last good one is too old, or when what comes cannot be undone. */
+async function freshSnapshot(coordination: Coordination, { sight }: Look, errand: Errand): Promise<void> {
+  const { host, group, config, node, signal } = coordination;
+  const present = await snapshotOf(coordination);
+  if (present === null) return;
+  const formats = await formatsOf(coordination, sight.os, errand);
+  const crosses = formats.known && formats.value.crossings.length > 0;
+  const maxAgeMs = group.snapshotMaxAgeSecs * 1_000;
+  const ageMs = present.known && present.value !== null ? present.value.ageMs : Number.POSITIVE_INFINITY;
+  // Half of the age: the slot may be long in coming, and a snapshot that grows old meanwhile would be taken in vain.
+  if (ageMs >= 0 && ageMs <= (crosses ? Math.min(maxAgeMs, 10 * 60_000) : maxAgeMs) / 2) return;
+  const [endpoint] = etcdEndpoints(config, node.name);
+  if (endpoint === undefined) return;
+  const snapshot = await host.snapshots.take({ endpoint, directory: snapshotDirectory, keep: keptSnapshots }, signal);
+  coordination.reporter.emit({
+    event: 'upgrade.snapshot',
+    path: snapshot.path,
+    revision: snapshot.revision,
+    verifiedBy: snapshot.verifiedBy,
+  });
+}
+
+function holderOf(coordination: Coordination, errand: Errand, { sight }: Look): Holder {
+  return {
+    id: coordination.node.name,
+    kind: 'node',
+    bootId: sight.instant.bootId,
+    isMember: isMember(coordination),
+    reason: reasonOf(errand),
+    release: errand.kind === 'reboot' ? null : errand.release.id,
+    since: sight.now,
+    stage: 'preparing',
+  };
+}
+
+/** `upgrade to 41.2`, `reboot: new kernel arguments`. */
+export function reasonOf(errand: Errand): string {
+  if (errand.kind === 'reboot') return `reboot: ${errand.reason}`;
+  return errand.kind === 'upgrade'
+    ? `upgrade to ${errand.release.text}`
+    : `rollback to ${errand.release.text}: ${errand.reason}`;
+}
+
+function aboutOf({ errand }: UpgradeMemory): string {
+  return errand === null ? '' : reasonOf(errand);
+}
+
+function limitOf({ config }: Coordination, { ask }: UpgradeMemory): number {
+  const limit = memberLimit(memberNodes(config).length);
+  return ask?.acceptOutage === true ? Math.max(1, limit) : limit;
+}
+
+function missedHolders(memory: UpgradeMemory, { sight, fleet }: Look): UpgradeMemory['missed'] {
+  if (!fleet.known) return memory.missed;
+  const reporting = new Set(fleet.value.records.keys());
+  return missedNow(fleet.value.semaphore.holders, reporting, memory.missed, sight.instant);
+}
+
+/** Holders that died before they rebooted, as this node has seen it over minutes. */
+function deadHolders(memory: UpgradeMemory, { sight, fleet }: Look): Takeover[] {
+  if (!fleet.known) return [];
+  const { semaphore, records } = fleet.value;
+  return semaphore.holders.flatMap((holder) => {
+    if (holder.id === sight.node) return [];
+    const missed = memory.missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
+    const verdict = judgeHolder(holder, records.has(holder.id), missed, sight.instant);
+    return verdict.kind === 'dead' ? [{ holder, evidence: verdict.evidence }] : [];
+  });
+}
+
+/** Where others can read it; the one in the memory counts, so a store that is gone is no reason to stop here. */
+async function publishProof({ store, config, group, node }: Coordination, proof: Proof): Promise<void> {
+  const key = proofKey(config.cluster, group.name, node.name);
+  const [found] = await store.readVersioned([key]);
+  if (found === undefined) return;
+  await store.swap({ key, value: JSON.stringify(proof) }, [{ key, revision: found.revision }]);
+}
+
+/** What the data of this host are written in, once a release has proven itself. */
+async function noteDataFormats(coordination: Coordination, { sight }: Look): Promise<void> {
+  const { host, config } = coordination;
+  const text = await host.files.readText(formatLedgerFile);
+  const ledger = parseLedger(text);
+  // One that is not understood is left for a person: an upgrade that needs it says so.
+  if (ledger === null) return;
+  const endpoints = memberNodes(config).map((n) => `http://${n.address}:${config.etcd.clientPort}`);
+  const [surveyed, engine] = await Promise.all([host.etcd.survey(endpoints, 5_000), engineFacts(coordination)]);
+  const versions = surveyed.flatMap((s) => (s.view === null ? [] : [s.view.version]));
+  const next = noteFormats(ledger ?? emptyLedger, {
+    release: bootedRelease(sight.os)?.text ?? null,
+    etcdVersions: versions.length === surveyed.length ? versions : [],
+    docker: engine?.version ?? null,
+    dockerDriver: engine?.storageDriver ?? null,
+    at: sight.now,
+  });
+  if (JSON.stringify(next) === JSON.stringify(ledger)) return;
+  await host.files.replace(formatLedgerFile, `${JSON.stringify(next)}\n`, { mode: 0o644, owner: null }, text);
+}
+
+async function engineFacts({ host }: Coordination): Promise<{ version: string; storageDriver: string } | null> {
+  try {
+    return await host.engine.facts();
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return null;
+  }
+}
+
+/** Change the memory as it stands now; an operator's word that came meanwhile is kept. */
+async function note({ host }: Coordination, change: (memory: UpgradeMemory) => UpgradeMemory): Promise<UpgradeMemory> {
+  for (let attempt = 0; ; attempt++) {
+    const { memory, text } = await readMemory(host.files);
+    if (memory === null) {
+      throw new AgentError('data', 'the memory of the upgrade is gone while it is under way', {
+        hint: 'it is begun anew by itself; find out who removes files below /var/lib/diyc-agent',
+      });
+    }
+    const next = change(memory);
+    try {
+      await writeMemory(host.files, next, text);
+      return next;
+    } catch (error) {
+      if (!isAgentError(error) || error.kind !== 'tempfail' || attempt >= 5) throw error;
+    }
+  }
+}
+
+async function noteFailure(coordination: Coordination, error: AgentError): Promise<UpgradeMemory> {
+  const { bootId, uptimeMs } = await bootInstant(coordination.host);
+  // What cannot ever succeed is not tried again for ever: the operator asked for something that is not there.
+  const isFinal = error.kind === 'data' || error.kind === 'noperm' || error.kind === 'config' || error.kind === 'usage';
+  const memory = await note(coordination, (now) => ({
+    ...now,
+    ask: isFinal && now.phase === 'steady' ? null : now.ask,
+    waiting: { reason: error.message, hint: error.hint },
+    lookAgain: { bootId, uptimeMs: uptimeMs + afterFailureMs },
+  }));
+  coordination.reporter.emit({ event: 'upgrade.failed', message: error.message, hint: error.hint });
+  return memory;
+}

@@ -1,0 +1,594 @@
+// The state machine of one node's upgrade: what it remembers and what it sees give the next act. Pure.
+//
+//   steady ──▶ ready-to-go ──▶ rebooting ──▶ verifying ──▶ steady
+//                  ▲               │             │ red
+//                  └── lost ───────┘             ▼
+//                            recovering ◀── rolling-back
+//
+// The memory it returns is written down before the act is carried out: after a crash in between the same sight leads to
+// the same act again, and every act may be repeated.
+
+import type { Condition } from '../model/condition.ts';
+import type { Candidate, Deployment, OsState } from '../model/deployment.ts';
+import { bootedOf, rollbackOf, stagedOf } from '../model/deployment.ts';
+import type { Known } from '../model/known.ts';
+import { isCalled, type Release } from '../model/release.ts';
+import type {
+  Ask,
+  BootInstant,
+  Denial,
+  Errand,
+  Hold,
+  UpgradeGroup,
+  UpgradeMemory,
+  UpgradePhase,
+  UpgradeTarget,
+} from '../model/upgrade.ts';
+import { healthOf } from './health.ts';
+import type { Permit } from './strategies/strategy.ts';
+
+/** systemd gives each service 90 s to stop and ostree's finalisation five minutes; a host still up then is told again. */
+export const shutdownWithinMs = 15 * 60_000;
+/** So often a reboot may come back without having tried the new deployment, before a person has to look. */
+export const maxLostReboots = 3;
+
+/** While something is under way. */
+const soonMs = 15_000;
+/** While something stands in the way that takes its time. */
+const laterMs = 60_000;
+
+/** The trees of this host, or why there are none to speak of. */
+export type OsSight =
+  | { readonly kind: 'tree'; readonly state: OsState; readonly releases: ReadonlyMap<string, Release> }
+  /** Not a host that is upgraded by deployments: it can be rebooted all the same. */
+  | { readonly kind: 'none'; readonly why: string; readonly hint: string }
+  | { readonly kind: 'unknown'; readonly why: string; readonly hint: string };
+
+/** What the store says of this group. */
+export interface FleetSight {
+  readonly hold: Hold | null;
+  readonly target: UpgradeTarget | null;
+  readonly denied: readonly Denial[];
+  /** Whether this node holds a slot, and the boot it took it in. */
+  readonly slot: { readonly bootId: string | null } | null;
+  /** Canaries that are not yet verified in the release, by name with how they are; empty: go on. */
+  readonly canariesToWaitFor: (release: Release) => readonly string[];
+}
+
+export interface Sight {
+  /** ISO 8601, UTC. */
+  readonly now: string;
+  readonly instant: BootInstant;
+  readonly node: string;
+  readonly group: UpgradeGroup;
+  readonly os: OsSight;
+  readonly fleet: Known<FleetSight>;
+  readonly conditions: readonly Condition[];
+  /** `absent`: no greenboot here. */
+  readonly greenboot: 'absent' | 'running' | 'green' | 'red';
+  readonly permit: Permit;
+}
+
+export type Act =
+  | { readonly act: 'rest' }
+  /** Ask the origin whether there is something newer. */
+  | { readonly act: 'check' }
+  | { readonly act: 'stage'; readonly release: string | null }
+  | { readonly act: 'discard'; readonly why: string }
+  /** Take the slot, prove, and reboot; what stands in the way is put into the memory's `waiting`. */
+  | { readonly act: 'go'; readonly errand: Errand }
+  /** Tell the fleet that a release is not to be tried again. */
+  | { readonly act: 'deny'; readonly denial: Denial }
+  /** Make the earlier deployment the default and reboot; the slot is held since the reboot that went wrong. */
+  | { readonly act: 'fall-back'; readonly errand: Errand }
+  /** After a fallback of the boot loader: make what is booted the default, so that no later boot tries the other again. */
+  | { readonly act: 'keep-booted'; readonly checksum: string }
+  | { readonly act: 'release-slot'; readonly why: string };
+
+export interface Move {
+  readonly memory: UpgradeMemory;
+  readonly act: Act;
+}
+
+/** A host that has never been upgraded. */
+export function freshMemory(now: string, instant: BootInstant): UpgradeMemory {
+  return {
+    schema: 1,
+    phase: 'steady',
+    since: now,
+    began: instant,
+    errand: null,
+    ask: null,
+    cameFrom: null,
+    baseline: null,
+    goodSince: null,
+    lost: null,
+    untoldDenial: null,
+    verified: null,
+    proof: null,
+    waiting: null,
+    missed: [],
+    checkedAt: null,
+    stagedAt: null,
+    lookAgain: null,
+  };
+}
+
+/** The next act. */
+export function nextMove(memory: UpgradeMemory, sight: Sight): Move {
+  // A verdict about a release comes before everything else: others may be about to boot it.
+  if (memory.untoldDenial !== null && sight.fleet.known) {
+    return { memory, act: { act: 'deny', denial: memory.untoldDenial } };
+  }
+  const kept = fallenBackTo(memory, sight);
+  if (kept !== null) return { memory, act: { act: 'keep-booted', checksum: kept } };
+  switch (memory.phase) {
+    case 'steady':
+      return fromSteady(memory, sight);
+    case 'ready-to-go':
+      return fromReadyToGo(memory, sight);
+    case 'rebooting':
+    case 'rolling-back':
+      return memory.began.bootId === sight.instant.bootId
+        ? whileShuttingDown(memory, sight)
+        : afterReboot(memory, sight);
+    case 'verifying':
+    case 'recovering':
+      return whileVerifying(memory, sight);
+  }
+}
+
+/**
+ * The booted deployment, where the default of the next boot is another one that is denied: greenboot or the boot loader
+ * fell back, and has not said so to ostree. While this host goes somewhere itself the default is its own business.
+ */
+function fallenBackTo(memory: UpgradeMemory, sight: Sight): string | null {
+  if (sight.os.kind !== 'tree' || (memory.phase !== 'steady' && memory.phase !== 'recovering')) return null;
+  const { state, releases } = sight.os;
+  const booted = bootedOf(state);
+  const next = state.deployments.find((d) => !d.staged);
+  if (booted === null || next === undefined || next.booted || state.transaction !== null) return null;
+  const release = releases.get(next.checksum);
+  return release !== undefined && denialOf(memory, sight, release) !== null ? booted.checksum : null;
+}
+
+function fromSteady(remembered: UpgradeMemory, sight: Sight): Move {
+  const memory = provenByTime(remembered, sight);
+  if (sight.fleet.known && sight.fleet.value.slot !== null) {
+    // It holds a slot and does not know why: its memory is gone. The slot goes back once the host is known to be well.
+    return enter({ ...memory, baseline: null }, sight, 'recovering');
+  }
+  const { ask } = memory;
+  if (ask?.kind === 'reboot') return rebootAsked(memory, sight, ask);
+  if (ask?.kind === 'rollback') return rollbackAsked(memory, sight, ask);
+  if (sight.os.kind !== 'tree') return rest(memory, sight, null, laterMs);
+  return towardsUpgrade(memory, sight, sight.os.state, sight.os.releases);
+}
+
+/** A host that came into its deployment by another way (installed, rebooted by hand) is verified in it by being well. */
+function provenByTime(memory: UpgradeMemory, sight: Sight): UpgradeMemory {
+  if (sight.os.kind !== 'tree') return memory;
+  const booted = bootedOf(sight.os.state);
+  const release = booted === null ? undefined : sight.os.releases.get(booted.checksum);
+  if (release === undefined || release.id === memory.verified?.id) return memory;
+  if (!healthOf(sight.conditions, null).isGood) return { ...memory, goodSince: null };
+  const goodSince = sameBoot(memory.goodSince, sight) ?? sight.instant;
+  const isProven = sight.instant.uptimeMs - goodSince.uptimeMs >= sight.group.soakSecs * 1_000;
+  return isProven ? { ...memory, verified: release, goodSince: null } : { ...memory, goodSince };
+}
+
+function rebootAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
+  const staged = sight.os.kind === 'tree' ? stagedOf(sight.os.state) : null;
+  if (staged === null || staged.locked) return goFor(memory, sight, { kind: 'reboot', reason: ask.reason });
+  const waiting = {
+    reason: `${nameOf(staged)} is staged, and any reboot would boot it`,
+    hint: 'diyc-agent upgrade apply boots it and verifies it; rpm-ostree cleanup -p drops it',
+  };
+  return rest({ ...memory, ask: null }, sight, waiting, laterMs);
+}
+
+/** Something may be staged, or ought to be. */
+function towardsUpgrade(
+  memory: UpgradeMemory,
+  sight: Sight,
+  state: OsState,
+  releases: ReadonlyMap<string, Release>,
+): Move {
+  const wish = wishOf(memory, sight);
+  if (state.transaction !== null) {
+    return rest(memory, sight, { reason: `another client has a transaction under way: ${state.transaction}` }, soonMs);
+  }
+  const staged = stagedOf(state);
+  if (staged !== null) {
+    const release = releases.get(staged.checksum);
+    if (release === undefined) return rest(memory, sight, { reason: 'nobody knows what is staged' }, laterMs);
+    const denial = denialOf(memory, sight, release);
+    if (denial !== null) {
+      const why = `${release.text} is staged and denied: ${denial.reason} (${denial.by})`;
+      return { memory: { ...memory, ask: null }, act: { act: 'discard', why } };
+    }
+    // What is staged for another target is left alone until the wanted one takes its place.
+    if (wish.release === null || isCalled(release, staged.version, wish.release)) {
+      if (wish.apply && memory.lost?.release === release.id && memory.lost.times >= maxLostReboots) {
+        return rest(memory, sight, tooOftenLost(release, memory.lost.times), laterMs);
+      }
+      if (wish.apply) return goFor(memory, sight, { kind: 'upgrade', release, checksum: staged.checksum });
+      return rest(memory, sight, notByItself(release, sight), laterMs);
+    }
+  }
+  const booted = bootedOf(state);
+  const bootedRelease = booted === null ? undefined : releases.get(booted.checksum);
+  if (wish.release !== null && booted !== null && bootedRelease !== undefined) {
+    if (isCalled(bootedRelease, booted.version, wish.release))
+      return rest({ ...memory, ask: null }, sight, null, laterMs);
+  }
+  return towardsStaged(memory, sight, state, wish);
+}
+
+/** Nothing that is wanted is staged: it is looked for, and staged when it is there. */
+function towardsStaged(memory: UpgradeMemory, sight: Sight, state: OsState, wish: Wish): Move {
+  const candidate = state.cachedUpdate;
+  const denial = sight.fleet.known ? deniedOffer(sight.fleet.value.denied, wish, candidate) : null;
+  if (denial !== null) {
+    const reason = `${denial.release.text} is denied: ${denial.reason} (${denial.by})`;
+    const hint = `diyc-agent upgrade allow ${shortName(denial.release)} takes it off the list`;
+    return rest({ ...memory, ask: null }, sight, { reason, hint }, laterMs);
+  }
+  const every = sight.group.checkEverySecs * 1_000;
+  const isKnown = memory.ask !== null || wish.release !== null || candidate !== null;
+  const what = `${wish.release ?? 'latest'} ${candidate?.base ?? candidate?.version ?? ''}`;
+  if (wish.stage && isKnown) {
+    const blocking = state.conflicts.find((c) => c.blocks);
+    if (blocking !== undefined) return rest(memory, sight, { reason: blocking.message, hint: blocking.hint }, laterMs);
+    const again = memory.ask === null ? every : laterMs;
+    if (memory.stagedAt?.what !== what || hasPassed(memory.stagedAt.at, again, sight)) {
+      const attempted = { ...memory, stagedAt: { what, at: sight.instant }, waiting: null };
+      return { memory: attempted, act: { act: 'stage', release: wish.release } };
+    }
+  }
+  if (wish.check && wish.release === null && hasPassed(memory.checkedAt, every, sight)) {
+    return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check' } };
+  }
+  return rest(memory, sight, null, laterMs);
+}
+
+/** The denial that meets what would be staged, as far as it can be known before. */
+function deniedOffer(denied: readonly Denial[], wish: Wish, candidate: Candidate | null): Denial | null {
+  const { release } = wish;
+  if (release !== null) return denied.find((d) => isCalled(d.release, shortName(d.release), release)) ?? null;
+  // With layered packages another set of them on the same base is another release: that shows once it is staged.
+  return candidate?.base == null ? null : (denied.find((d) => d.release.id === candidate.base) ?? null);
+}
+
+function shortName(release: Release): string {
+  return release.text.split(' ')[0] ?? release.text;
+}
+
+function hasPassed(since: BootInstant | null, ms: number, sight: Sight): boolean {
+  return since === null || since.bootId !== sight.instant.bootId || sight.instant.uptimeMs - since.uptimeMs >= ms;
+}
+
+interface Wish {
+  /** As the operator calls it; null: what the origin offers. */
+  readonly release: string | null;
+  readonly check: boolean;
+  readonly stage: boolean;
+  readonly apply: boolean;
+}
+
+/** What this node is to do: an operator's word on it, one for its group, or what it does by itself. */
+function wishOf(memory: UpgradeMemory, sight: Sight): Wish {
+  if (memory.ask?.kind === 'upgrade') return { release: memory.ask.release, check: true, stage: true, apply: true };
+  const target = sight.fleet.known ? sight.fleet.value.target : null;
+  if (target !== null) {
+    return { release: target.release === 'latest' ? null : target.release, check: true, stage: true, apply: true };
+  }
+  const level = { off: 0, check: 1, stage: 2, apply: 3 }[sight.group.automatic];
+  return { release: null, check: level >= 1, stage: level >= 2, apply: level >= 3 };
+}
+
+function notByItself(release: Release, sight: Sight): { reason: string; hint: string } {
+  return {
+    reason: `${release.text} is staged`,
+    hint: `diyc-agent upgrade apply boots it on this node, diyc-agent upgrade target on all of group ${sight.group.name}`,
+  };
+}
+
+function tooOftenLost(release: Release, times: number): { reason: string; hint: string } {
+  return {
+    reason: `${times} reboots for ${release.text} came back without having tried it`,
+    hint: 'journalctl -b -1 -u ostree-finalize-staged.service may say why; diyc-agent upgrade apply tries again',
+  };
+}
+
+function denialOf(memory: UpgradeMemory, sight: Sight, release: Release): Denial | null {
+  if (memory.untoldDenial?.release.id === release.id) return memory.untoldDenial;
+  if (!sight.fleet.known) return null;
+  return sight.fleet.value.denied.find((d) => d.release.id === release.id) ?? null;
+}
+
+function rollbackAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
+  if (sight.os.kind !== 'tree') {
+    return rest({ ...memory, ask: null }, sight, { reason: sight.os.why, hint: sight.os.hint }, laterMs);
+  }
+  const { state, releases } = sight.os;
+  const earlier = rollbackOf(state);
+  const release = earlier === null ? undefined : releases.get(earlier.checksum);
+  if (earlier === null || release === undefined) {
+    const waiting = {
+      reason: 'there is no earlier deployment on this host',
+      hint: 'rpm-ostree deploy <version> brings one back',
+    };
+    return rest({ ...memory, ask: null }, sight, waiting, laterMs);
+  }
+  return goFor(memory, sight, { kind: 'rollback', release, checksum: earlier.checksum, reason: ask.reason });
+}
+
+function goFor(memory: UpgradeMemory, sight: Sight, errand: Errand): Move {
+  return fromReadyToGo({ ...inPhase(memory, sight, 'ready-to-go'), errand, waiting: null }, sight);
+}
+
+function fromReadyToGo(memory: UpgradeMemory, sight: Sight): Move {
+  const { errand } = memory;
+  if (errand === null) return enter(memory, sight, 'steady');
+  if (errand.kind !== 'reboot') {
+    const gone = whyGone(errand, sight, memory);
+    if (gone !== null)
+      return {
+        memory: { ...inPhase(memory, sight, 'steady'), errand: null, waiting: gone },
+        act: releaseIfHeld(sight, gone.reason),
+      };
+  }
+  // What has been cleared out of the way since, or has come into it, is looked at here; the slot and the proof by the act.
+  const obstacle = obstacleOf(memory, sight, errand);
+  if (obstacle !== null) {
+    const waiting = { reason: obstacle.reason, ...(obstacle.hint === undefined ? {} : { hint: obstacle.hint }) };
+    const resting = rest(memory, sight, waiting, obstacle.againMs);
+    return { memory: resting.memory, act: releaseIfHeld(sight, obstacle.reason) };
+  }
+  return { memory: { ...memory, waiting: null }, act: { act: 'go', errand } };
+}
+
+/** The deployment that was to be booted is not there any more, or not to be booted any more. */
+function whyGone(
+  errand: Exclude<Errand, { kind: 'reboot' }>,
+  sight: Sight,
+  memory: UpgradeMemory,
+): { reason: string; hint?: string } | null {
+  if (sight.os.kind === 'none') return { reason: sight.os.why, hint: sight.os.hint };
+  if (sight.os.kind === 'unknown') return null;
+  if (errand.kind === 'upgrade') {
+    const denial = denialOf(memory, sight, errand.release);
+    if (denial !== null) return { reason: `${errand.release.text} is denied: ${denial.reason} (${denial.by})` };
+    if (stagedOf(sight.os.state)?.checksum !== errand.checksum) {
+      return { reason: `${errand.release.text} is not staged any more` };
+    }
+    const wish = wishOf(memory, sight);
+    const staged = stagedOf(sight.os.state);
+    if (!wish.apply) return { reason: `nobody asks for ${errand.release.text} any more` };
+    if (wish.release !== null && !isCalled(errand.release, staged?.version ?? null, wish.release)) {
+      return { reason: `${wish.release} is wanted now, not ${errand.release.text}` };
+    }
+    return null;
+  }
+  return rollbackOf(sight.os.state)?.checksum === errand.checksum
+    ? null
+    : { reason: `${errand.release.text} is not what a rollback leads to any more` };
+}
+
+interface Obstacle {
+  readonly reason: string;
+  readonly hint?: string;
+  readonly againMs: number;
+}
+
+function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstacle | null {
+  if (sight.os.kind === 'unknown') return { reason: sight.os.why, hint: sight.os.hint, againMs: laterMs };
+  if (!sight.fleet.known) return { reason: sight.fleet.why, hint: sight.fleet.hint, againMs: laterMs };
+  const { hold } = sight.fleet.value;
+  if (hold !== null) {
+    return {
+      reason: `group ${sight.group.name} is on hold: ${hold.reason} (${hold.by})`,
+      hint: 'diyc-agent upgrade resume lets it go on',
+      againMs: laterMs,
+    };
+  }
+  if (errand.kind === 'upgrade' && !sight.group.canary.includes(sight.node)) {
+    const waitFor = sight.fleet.value.canariesToWaitFor(errand.release);
+    if (waitFor.length > 0) {
+      return {
+        reason: `canaries go first: ${waitFor.join('; ')}`,
+        againMs: laterMs,
+      };
+    }
+  }
+  if (!sight.permit.go && memory.ask?.outsideWindow !== true) {
+    return {
+      reason: sight.permit.message,
+      hint: `diyc-agent ${errand.kind === 'upgrade' ? 'upgrade apply' : errand.kind} --outside-window does not wait for it`,
+      againMs: laterMs,
+    };
+  }
+  return null;
+}
+
+function whileShuttingDown(memory: UpgradeMemory, sight: Sight): Move {
+  const forMs = sight.instant.uptimeMs - memory.began.uptimeMs;
+  if (forMs < shutdownWithinMs) return rest(memory, sight, { reason: 'the host is on its way down' }, soonMs);
+  // Killed between the note and the reboot, or a shutdown that hangs: it is told again, with a new proof.
+  const { errand } = memory;
+  if (memory.phase === 'rolling-back' && errand !== null) {
+    return { memory: { ...memory, began: sight.instant }, act: { act: 'fall-back', errand } };
+  }
+  return enter(memory, sight, 'ready-to-go');
+}
+
+/** The first look in a new boot. */
+function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
+  const { errand } = memory;
+  if (errand === null || errand.kind === 'reboot') return enter(memory, sight, 'verifying');
+  if (sight.os.kind === 'unknown') return rest(memory, sight, { reason: sight.os.why, hint: sight.os.hint }, soonMs);
+  const state = sight.os.kind === 'tree' ? sight.os.state : null;
+  const booted = state === null ? null : bootedOf(state);
+  if (booted?.checksum === errand.checksum) {
+    return enter(
+      memory,
+      sight,
+      memory.phase === 'rolling-back' || errand.kind === 'rollback' ? 'recovering' : 'verifying',
+    );
+  }
+  if (errand.kind === 'rollback') {
+    const reason = `the rollback to ${errand.release.text} did not take: the host is in ${nameOf(booted)} again`;
+    const waiting = {
+      reason,
+      hint: 'rpm-ostree status shows what is deployed; rpm-ostree rollback --reboot tries again',
+    };
+    return rest(inPhase({ ...memory, waiting }, sight, 'recovering'), sight, waiting, laterMs);
+  }
+  const isBack = booted !== null && booted.checksum === memory.cameFrom?.checksum;
+  const wasTried = isBack && state?.deployments.some((d) => d.checksum === errand.checksum && !d.staged) === true;
+  if (wasTried) {
+    // greenboot or the boot loader went back: what they saw was enough for them.
+    const denial = denialNow(sight, errand.release, 'it was booted and the host fell back to the deployment before it');
+    return enter({ ...memory, untoldDenial: denial, ask: null }, sight, 'recovering');
+  }
+  // A staged deployment that was never written down: power was cut, or the reboot was forced.
+  const times = memory.lost?.release === errand.release.id ? memory.lost.times + 1 : 1;
+  return enter({ ...memory, stagedAt: null, lost: { release: errand.release.id, times } }, sight, 'recovering');
+}
+
+function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
+  if (memory.began.bootId !== sight.instant.bootId) {
+    // Another reboot in between, by whomever: what is booted now has to prove itself from the beginning.
+    return afterReboot({ ...memory, phase: memory.phase === 'verifying' ? 'rebooting' : 'rolling-back' }, sight);
+  }
+  const health = healthOf(sight.conditions, memory.baseline);
+  const isRed = sight.greenboot === 'red';
+  const isGood = health.isGood && !isRed && sight.greenboot !== 'running';
+  const goodSince = isGood ? (sameBoot(memory.goodSince, sight) ?? sight.instant) : null;
+  const looked = { ...memory, goodSince };
+  const soakMs = sight.group.soakSecs * 1_000;
+  if (goodSince !== null && sight.instant.uptimeMs - goodSince.uptimeMs >= soakMs) return verified(looked, sight);
+  if (goodSince !== null) {
+    const left = Math.ceil((soakMs - (sight.instant.uptimeMs - goodSince.uptimeMs)) / 1_000);
+    return rest(
+      looked,
+      sight,
+      { reason: `ready again; it has to stay so for ${left} s more` },
+      Math.min(soonMs, left * 1_000),
+    );
+  }
+  const why = isRed
+    ? "greenboot's checks are red"
+    : sight.greenboot === 'running'
+      ? "greenboot's checks are still running"
+      : health.message;
+  const forMs = sight.instant.uptimeMs - memory.began.uptimeMs;
+  const withinMs = sight.group.readyWithinSecs * 1_000;
+  if (forMs < withinMs) return rest(looked, sight, { reason: `not ready yet since the reboot: ${why}` }, soonMs);
+  return notReadyInTime(looked, sight, why);
+}
+
+function notReadyInTime(memory: UpgradeMemory, sight: Sight, why: string): Move {
+  const { errand } = memory;
+  const within = `${Math.round(sight.group.readyWithinSecs / 60)} min`;
+  if (memory.phase === 'verifying' && errand?.kind === 'upgrade') {
+    const denial = denialNow(
+      sight,
+      errand.release,
+      `${sight.node} was not ready within ${within} after booting it: ${why}`,
+    );
+    const back = memory.cameFrom;
+    if (back !== null && sight.os.kind === 'tree' && rollbackOf(sight.os.state)?.checksum === back.checksum) {
+      const reason = `${errand.release.text} is red: ${why}`;
+      const next = inPhase({ ...memory, untoldDenial: denial, ask: null }, sight, 'rolling-back');
+      const to: Errand = { kind: 'rollback', release: back.release, checksum: back.checksum, reason };
+      // The fleet is told first if it can be; if it cannot, the slot stays taken until it could.
+      return { memory: { ...next, errand: to }, act: { act: 'fall-back', errand: to } };
+    }
+    const waiting = {
+      reason: `${errand.release.text} is red, and the deployment before it is not there any more: ${why}`,
+      hint: 'rpm-ostree status shows what can be booted; the slot is kept, so nobody follows',
+    };
+    return rest(inPhase({ ...memory, untoldDenial: denial, ask: null }, sight, 'recovering'), sight, waiting, laterMs);
+  }
+  return rest(
+    memory,
+    sight,
+    {
+      reason: `not ready for ${within} since the reboot: ${why}`,
+      hint: 'diyc-agent status says what is missing; the slot is kept until this host is ready, so nobody else reboots',
+    },
+    laterMs,
+  );
+}
+
+/** Ready, and held: the slot is free for the next one. */
+function verified(memory: UpgradeMemory, sight: Sight): Move {
+  if (!sight.fleet.known) {
+    return rest(
+      memory,
+      sight,
+      { reason: `ready again; the slot cannot be given back: ${sight.fleet.why}`, hint: sight.fleet.hint },
+      soonMs,
+    );
+  }
+  const { errand } = memory;
+  const booted = sight.os.kind === 'tree' ? bootedOf(sight.os.state) : null;
+  const release = booted === null || sight.os.kind !== 'tree' ? null : (sight.os.releases.get(booted.checksum) ?? null);
+  const isDone = memory.phase === 'verifying' || errand?.kind === 'rollback';
+  const steady: UpgradeMemory = {
+    ...inPhase(memory, sight, 'steady'),
+    errand: null,
+    ask: isDone ? null : memory.ask,
+    verified: release ?? memory.verified,
+    goodSince: null,
+    waiting: null,
+    lost: isDone ? null : memory.lost,
+    lookAgain: null,
+  };
+  const booting = release?.text ?? 'what is booted';
+  const why = isDone ? `ready in ${booting} for ${sight.group.soakSecs} s` : `back and ready in ${booting}`;
+  return { memory: steady, act: releaseIfHeld(sight, why) };
+}
+
+function releaseIfHeld(sight: Sight, why: string): Act {
+  return sight.fleet.known && sight.fleet.value.slot !== null ? { act: 'release-slot', why } : { act: 'rest' };
+}
+
+function denialNow(sight: Sight, release: Release, reason: string): Denial {
+  return { release, reason, by: sight.node, at: sight.now };
+}
+
+function sameBoot(instant: BootInstant | null, sight: Sight): BootInstant | null {
+  return instant !== null && instant.bootId === sight.instant.bootId ? instant : null;
+}
+
+function nameOf(deployment: Deployment | null): string {
+  return deployment === null ? 'no deployment that is known' : (deployment.version ?? deployment.base.slice(0, 12));
+}
+
+/** Change of phase, with its time; the same phase again keeps it. */
+function inPhase(memory: UpgradeMemory, sight: Sight, phase: UpgradePhase): UpgradeMemory {
+  return memory.phase === phase && memory.began.bootId === sight.instant.bootId
+    ? memory
+    : { ...memory, phase, since: sight.now, began: sight.instant, goodSince: null };
+}
+
+/** Change of phase and another look, at once. */
+function enter(memory: UpgradeMemory, sight: Sight, phase: UpgradePhase): Move {
+  return nextMove(
+    { ...inPhase(memory, sight, phase), waiting: null, ...(phase === 'steady' ? { errand: null } : {}) },
+    sight,
+  );
+}
+
+function rest(
+  memory: UpgradeMemory,
+  sight: Sight,
+  waiting: { reason: string; hint?: string } | null,
+  againMs: number,
+): Move {
+  const lookAgain = { bootId: sight.instant.bootId, uptimeMs: sight.instant.uptimeMs + againMs };
+  return { memory: { ...memory, waiting, lookAgain }, act: { act: 'rest' } };
+}
