@@ -1,6 +1,6 @@
 // `upgrade check`: what is deployed, what could be, and what stands in the way of booting it; changes nothing.
 
-import { stagedOf } from '../model/deployment.ts';
+import { pendingOf } from '../model/deployment.ts';
 import { AgentError } from '../model/errors.ts';
 import type { Proof } from '../model/proof.ts';
 import type { Errand } from '../model/upgrade.ts';
@@ -21,7 +21,7 @@ export const upgradeCheck: Action = async (context) => {
   requireRoot(host, options.root, 'upgrade check');
   const { coordination, close } = await openCoordination(context, 'upgrade check');
   try {
-    const seen = await look(coordination);
+    const seen = await look(coordination, false);
     if (seen.sight.os.kind !== 'tree') {
       throw new AgentError(
         seen.sight.os.kind === 'none' ? 'usage' : 'oserr',
@@ -48,7 +48,7 @@ export const upgradeCheck: Action = async (context) => {
 /** The proof as it would come out now, for what is staged or, without anything staged, for a plain reboot. */
 async function dryProof(coordination: Coordination, seen: Look): Promise<Proof> {
   const { os } = seen.sight;
-  const staged = os.kind === 'tree' ? stagedOf(os.state) : null;
+  const staged = os.kind === 'tree' ? pendingOf(os.state) : null;
   const release = staged === null || os.kind !== 'tree' ? undefined : os.releases.get(staged.checksum);
   const errand: Errand =
     staged === null || release === undefined

@@ -65,6 +65,15 @@ export function stagedOf(state: OsState): Deployment | null {
   return state.deployments.find((d) => d.staged) ?? null;
 }
 
+/**
+ * What the next boot goes to, if that is not what runs: what is staged or, by an rpm-ostree that does not stage (before
+ * 2018.6), what was written to the boot loader at once. After a rollback that is the earlier deployment.
+ */
+export function pendingOf(state: OsState): Deployment | null {
+  const [first] = state.deployments;
+  return stagedOf(state) ?? (first !== undefined && !first.booted ? first : null);
+}
+
 /** What rolling back leads to: the default where that is another tree already, else the first that the booted one replaced. */
 export function rollbackOf(state: OsState): Deployment | null {
   const [first] = state.deployments;

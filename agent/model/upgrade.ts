@@ -156,6 +156,8 @@ export interface UpgradeMemory {
   readonly waiting: { readonly reason: string; readonly hint?: string } | null;
   /** Holders of slots that do not report, and since when they were missed here. */
   readonly missed: readonly { readonly holder: string; readonly bootId: string | null; readonly since: BootInstant }[];
+  /** A slot of a FleetLock server may be ours; of etcd's semaphore etcd itself tells. */
+  readonly foreignSlot: boolean;
   readonly checkedAt: BootInstant | null;
   /** The last attempt to stage something, and what it was to be. */
   readonly stagedAt: { readonly what: string; readonly at: BootInstant } | null;

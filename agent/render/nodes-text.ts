@@ -35,12 +35,12 @@ export function nodesText(rows: readonly NodeRow[], long: boolean, ageMs: (times
     'STATE',
     'SINCE',
     'SUBNET',
-    ...(long ? ['ETCD', 'AGENT', 'SEEN', 'METADATA'] : []),
+    ...(long ? ['ETCD', 'AGENT', 'RELEASE', 'SEEN', 'METADATA'] : []),
     'MESSAGE',
   ];
   const body = rows.map(({ name, address, record }) => {
     if (record === null)
-      return [name, address, 'absent', '-', '-', ...(long ? ['-', '-', '-', '-'] : []), 'does not report'];
+      return [name, address, 'absent', '-', '-', ...(long ? ['-', '-', '-', '-', '-'] : []), 'does not report'];
     const worst = worstFirst(record.conditions).find((c) => c.status !== 'True' && c.severity !== 'info');
     return [
       name,
@@ -52,6 +52,7 @@ export function nodesText(rows: readonly NodeRow[], long: boolean, ageMs: (times
         ? [
             record.etcdRole,
             record.versions['agent'] ?? '-',
+            releaseText(record),
             `${ageText(ageMs(record.reportedAt))} ago`,
             metadataText(record.metadata),
           ]
@@ -61,6 +62,13 @@ export function nodesText(rows: readonly NodeRow[], long: boolean, ageMs: (times
   });
   // Records come from other hosts.
   return renderTable([head, ...body.map((row) => row.map(printableLine))]);
+}
+
+/** What runs, and what the next boot would bring: `41.1 -> 41.2`. */
+function releaseText({ upgrade }: ReadinessRecord): string {
+  if (upgrade?.booted == null) return '-';
+  const booted = `${upgrade.booted.text}${upgrade.pinned ? ' (pinned)' : ''}`;
+  return upgrade.staged === null ? booted : `${booted} -> ${upgrade.staged.text}`;
 }
 
 function metadataText(metadata: Readonly<Record<string, string>>): string {

@@ -20,7 +20,7 @@ export function statusText(report: StatusReport, options: StatusTextOptions): st
   const who =
     report.node === null
       ? 'this host is not identified'
-      : `${report.node} (${report.address ?? 'no address'}), etcd ${report.etcdRole ?? 'unknown'} of cluster ${report.cluster ?? 'unknown'}`;
+      : `${report.node} (${report.address ?? 'no address'}), etcd ${report.etcdRole ?? 'unknown'} of cluster ${report.cluster ?? 'unknown'}, diyc-agent ${report.agent}`;
   const head = [
     `${paint(report.summary, report.summary.toUpperCase())}  ${who}`,
     ...(options.staleness === null ? [] : [`        ${options.staleness}`]),

@@ -46,7 +46,7 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
   for (let round = 0; ; round++) {
     signal.throwIfAborted();
     const remembered = await readMemory(host.files);
-    const seen = await look(coordination);
+    const seen = await look(coordination, remembered.memory?.foreignSlot === true);
     const before = remembered.memory ?? freshMemory(seen.sight.now, seen.sight.instant);
     const move = nextMove(before, seen.sight);
     const memory = { ...move.memory, missed: missedHolders(before, seen) };
@@ -73,12 +73,33 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
   }
 }
 
-function slotKeeper({ host, store, config, group }: Coordination): SlotKeeper {
-  if (group.fleetLockUrl !== null) {
-    return fleetLockSlots({ client: host.fleetLock, url: group.fleetLockUrl, group: group.name });
-  }
-  const { clock } = host;
-  return etcdSlots({ store, clock, cluster: config.cluster, group: group.name, groups: groupNames(config) });
+function slotKeeper(coordination: Coordination): SlotKeeper {
+  const { host, store, config, group } = coordination;
+  if (group.fleetLockUrl !== null) return foreignSlots(coordination, group.fleetLockUrl);
+  return etcdSlots({
+    store,
+    clock: host.clock,
+    cluster: config.cluster,
+    group: group.name,
+    groups: groupNames(config),
+  });
+}
+
+/** A FleetLock server is not asked what it has given: the memory says so before it is asked for it. */
+function foreignSlots(coordination: Coordination, url: string): SlotKeeper {
+  const { host, group } = coordination;
+  const slots = fleetLockSlots({ client: host.fleetLock, url, group: group.name });
+  return {
+    ...slots,
+    async take(request) {
+      await note(coordination, (now) => ({ ...now, foreignSlot: true }));
+      return await slots.take(request);
+    },
+    async release(id, by, why) {
+      await slots.release(id, by, why);
+      await note(coordination, (now) => ({ ...now, foreignSlot: false }));
+    },
+  };
 }
 
 /** @returns an outcome when the run is over, null when there is more to look at */
@@ -160,7 +181,7 @@ async function go(
     }
   }
   // The very instant: everything is asked again, now that nobody else may go.
-  const again = await look(coordination);
+  const again = await look(coordination, false);
   const proof = await gatherProof(
     coordination,
     again,
@@ -436,6 +457,8 @@ async function noteFailure(coordination: Coordination, error: AgentError): Promi
     ...now,
     ask: isFinal && now.phase === 'steady' ? null : now.ask,
     waiting: { reason: error.message, hint: error.hint },
+    // An origin that does not answer is asked again by the next tick, not when the next check is due.
+    ...(error.retryable ? { checkedAt: null, stagedAt: null } : {}),
     lookAgain: { bootId, uptimeMs: uptimeMs + afterFailureMs },
   }));
   coordination.reporter.emit({ event: 'upgrade.failed', message: error.message, hint: error.hint });

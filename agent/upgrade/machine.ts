@@ -10,7 +10,7 @@
 
 import type { Condition } from '../model/condition.ts';
 import type { Candidate, Deployment, OsState } from '../model/deployment.ts';
-import { bootedOf, rollbackOf, stagedOf } from '../model/deployment.ts';
+import { bootedOf, pendingOf, rollbackOf } from '../model/deployment.ts';
 import type { Known } from '../model/known.ts';
 import { isCalled, type Release } from '../model/release.ts';
 import type {
@@ -108,6 +108,7 @@ export function freshMemory(now: string, instant: BootInstant): UpgradeMemory {
     proof: null,
     waiting: null,
     missed: [],
+    foreignSlot: false,
     checkedAt: null,
     stagedAt: null,
     lookAgain: null,
@@ -178,7 +179,7 @@ function provenByTime(memory: UpgradeMemory, sight: Sight): UpgradeMemory {
 }
 
 function rebootAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
-  const staged = sight.os.kind === 'tree' ? stagedOf(sight.os.state) : null;
+  const staged = sight.os.kind === 'tree' ? pendingOf(sight.os.state) : null;
   if (staged === null || staged.locked) return goFor(memory, sight, { kind: 'reboot', reason: ask.reason });
   const waiting = {
     reason: `${nameOf(staged)} is staged, and any reboot would boot it`,
@@ -198,7 +199,7 @@ function towardsUpgrade(
   if (state.transaction !== null) {
     return rest(memory, sight, { reason: `another client has a transaction under way: ${state.transaction}` }, soonMs);
   }
-  const staged = stagedOf(state);
+  const staged = upNext(memory, state);
   if (staged !== null) {
     const release = releases.get(staged.checksum);
     if (release === undefined) return rest(memory, sight, { reason: 'nobody knows what is staged' }, laterMs);
@@ -266,6 +267,12 @@ function shortName(release: Release): string {
 
 function hasPassed(since: BootInstant | null, ms: number, sight: Sight): boolean {
   return since === null || since.bootId !== sight.instant.bootId || sight.instant.uptimeMs - since.uptimeMs >= ms;
+}
+
+/** What a reboot would bring, unless that is only the way back from the last upgrade. */
+function upNext(memory: UpgradeMemory, state: OsState): Deployment | null {
+  const pending = pendingOf(state);
+  return pending !== null && (pending.staged || pending.checksum !== memory.cameFrom?.checksum) ? pending : null;
 }
 
 interface Wish {
@@ -360,11 +367,11 @@ function whyGone(
   if (errand.kind === 'upgrade') {
     const denial = denialOf(memory, sight, errand.release);
     if (denial !== null) return { reason: `${errand.release.text} is denied: ${denial.reason} (${denial.by})` };
-    if (stagedOf(sight.os.state)?.checksum !== errand.checksum) {
+    const staged = upNext(memory, sight.os.state);
+    if (staged?.checksum !== errand.checksum) {
       return { reason: `${errand.release.text} is not staged any more` };
     }
     const wish = wishOf(memory, sight);
-    const staged = stagedOf(sight.os.state);
     if (!wish.apply) return { reason: `nobody asks for ${errand.release.text} any more` };
     if (wish.release !== null && !isCalled(errand.release, staged?.version ?? null, wish.release)) {
       return { reason: `${wish.release} is wanted now, not ${errand.release.text}` };

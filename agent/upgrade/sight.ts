@@ -24,8 +24,12 @@ export interface SeenFleet extends FleetState {
   readonly records: ReadonlyMap<string, ReadinessRecord>;
 }
 
-/** Look at the host and at the store, at once. */
-export async function look(coordination: Coordination): Promise<Look> {
+/**
+ * Look at the host and at the store, at once.
+ *
+ * @param foreignSlot a slot of a FleetLock server may be held: nobody but the memory tells
+ */
+export async function look(coordination: Coordination, foreignSlot: boolean): Promise<Look> {
   const { host, node, group } = coordination;
   const [instant, os, fleet, conditions, greenboot] = await Promise.all([
     bootInstant(host),
@@ -40,7 +44,7 @@ export async function look(coordination: Coordination): Promise<Look> {
     node: node.name,
     group,
     os,
-    fleet: fleet.known ? known(fleetSight(coordination, fleet.value)) : fleet,
+    fleet: fleet.known ? known(fleetSight(coordination, fleet.value, foreignSlot)) : fleet,
     conditions,
     greenboot,
     permit: strategyOf(group.strategy).permits(group, host.clock.now()),
@@ -115,7 +119,7 @@ async function fleetState(coordination: Coordination): Promise<Known<SeenFleet>>
   }
 }
 
-function fleetSight({ node, group }: Coordination, fleet: SeenFleet): FleetSight {
+function fleetSight({ node, group }: Coordination, fleet: SeenFleet, foreignSlot: boolean): FleetSight {
   const { hold, target, denied, semaphore, records } = fleet;
   const own = semaphore.holders.find((h) => h.id === node.name);
   const canaries = group.canary.filter((name) => name !== node.name);
@@ -123,7 +127,7 @@ function fleetSight({ node, group }: Coordination, fleet: SeenFleet): FleetSight
     hold,
     target,
     denied,
-    slot: own === undefined ? null : { bootId: own.bootId },
+    slot: own === undefined && !foreignSlot ? null : { bootId: own?.bootId ?? null },
     canariesToWaitFor: (release) =>
       canaries.flatMap((name) => {
         const upgrade = records.get(name)?.upgrade;

@@ -1,6 +1,6 @@
 // What others get to see of this node's upgrade: left in /run by each run, put into the readiness record by each report.
 
-import { bootedOf, rollbackOf, stagedOf } from '../model/deployment.ts';
+import { bootedOf, pendingOf, rollbackOf } from '../model/deployment.ts';
 import { parseJsonObject } from '../model/json-object.ts';
 import { upgradeViewFile } from '../model/paths.ts';
 import type { Release } from '../model/release.ts';
@@ -20,7 +20,7 @@ export function viewOf(group: string, memory: UpgradeMemory, os: OsSight, seenAt
     phase: memory.phase,
     since: memory.since,
     booted: named(booted?.checksum),
-    staged: named(state === null ? undefined : stagedOf(state)?.checksum),
+    staged: named(state === null ? undefined : pendingOf(state)?.checksum),
     rollback: named(state === null ? undefined : rollbackOf(state)?.checksum),
     verified: memory.verified?.id ?? null,
     // A host without deployments has nothing to say of them while nothing is under way.

@@ -112,7 +112,7 @@ describe('status', () => {
     const run = await runVerb(host, ['status']);
     expect(run.error).toBeNull();
     expect(run.code).toBe(1);
-    expect(run.stdout).toStartWith('FAILED  a1 (192.168.99.51), etcd member of cluster diy-cluster\n');
+    expect(run.stdout).toStartWith('FAILED  a1 (192.168.99.51), etcd member of cluster diy-cluster, diyc-agent ');
     expect(host.effects).toEqual([]);
   });
   test('where the user may not look shows what the timer last saw, and how old that is', async () => {

@@ -46,7 +46,7 @@ const report: StatusReport = {
 describe('status', () => {
   test('is one screen, worst first, with the remedy under what is wrong', () => {
     expect(statusText(report, { color: false, ageMs, staleness: null })).toBe(
-      `DEGRADED  a1 (192.168.99.51), etcd member of cluster diy-cluster
+      `DEGRADED  a1 (192.168.99.51), etcd member of cluster diy-cluster, diyc-agent 0.1.0
 
   !!  EtcdHealthy      40s  no quorum yet
                             -> start etcd on a2
@@ -140,12 +140,13 @@ x9    10.0.0.9                             waiting   -      -
       'SUBNET',
       'ETCD',
       'AGENT',
+      'RELEASE',
       'SEEN',
       'METADATA',
       'MESSAGE',
     ]);
-    expect(lines[1]).toContain('member  0.1.0  7s ago  az=a,region=eu');
-    expect(lines[3]).toMatch(/absent +- +- +- +- +- +- +does not report$/);
+    expect(lines[1]).toContain('member  0.1.0  -        7s ago  az=a,region=eu');
+    expect(lines[3]).toMatch(/absent +- +- +- +- +- +- +- +does not report$/);
   });
   test('show what another node sends as text: no control character, no row that it made up', () => {
     const evil = '\u001b[2J\u0007\u009b1m\rx\ny\tz';
