@@ -5,10 +5,10 @@ BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 LAB_LONG = bash packaging/bootstrap.sh test && $(BUN) test/lab/lab.ts doctor --fix && $(BUN) packaging/payload.ts build/payload
 
-.PHONY: lab-storage test-long help bootstrap build check fix unit golden test payload demo lab bench rpm tarball clean
+.PHONY: lab-storage test-long help bootstrap build check fix unit golden test payload demo lab bench rpm rpm-aarch64 repo tarball clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
 bootstrap: ## install what is missing on this machine: node, npm, the locked packages
 	@bash packaging/bootstrap.sh
@@ -61,6 +61,15 @@ bench: build ## the budgets, as ratios of one run
 rpm: build ## dist/diyc-agent-VERSION-1.ARCH.rpm
 	@bash packaging/bootstrap.sh rpm
 	@$(BUN) packaging/rpm.ts
+
+rpm-aarch64: bootstrap ## the same for aarch64, cross-compiled; what was packed is run by an emulator
+	@bash packaging/bootstrap.sh cross
+	@$(BUN) packaging/build.ts --target aarch64
+	@$(BUN) packaging/rpm.ts --target aarch64
+
+repo: rpm ## dist/repo: the RPMs in dist/ as a repository for dnf and rpm-ostree; `make rpm-aarch64 repo` for both
+	@bash packaging/bootstrap.sh rpm
+	@$(BUN) packaging/repo.ts
 
 tarball: build ## the same files as one archive rooted at /
 	@$(BUN) packaging/tarball.ts

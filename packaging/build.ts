@@ -1,6 +1,9 @@
 // Build dist/diyc-agent: generate, bundle to one CommonJS file, compile that with Bun into one binary.
 //
-//   bun packaging/build.ts [--entry agent/main.ts] [--outfile dist/diyc-agent]
+//   bun packaging/build.ts [--target aarch64] [--entry agent/main.ts] [--outfile dist/diyc-agent]
+//
+// For another processor than this machine's the result is dist/ARCHITECTURE/diyc-agent. Licences and bill of materials
+// land beside the binary.
 //
 // The same sources and commit give the same bytes: no time, host name or path gets in. Bun writes the names of script
 // and output into the binary, so both are always `diyc-agent` in a folder of their own, and the result is moved.
@@ -11,13 +14,18 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.ts';
 import { generate } from './generate.ts';
+import { bundledLibraries } from './libraries.ts';
+import { locked, runtimeFor } from './locked.ts';
 import { notices } from './notices.ts';
-import { commit, packageVersion, repository as root, runProgram } from './source.ts';
+import { sbom } from './sbom.ts';
+import { commit, commitEpoch, manifest, packageVersion, repository as root, runProgram } from './source.ts';
+import { isNative, type Target, targetNamed } from './targets.ts';
 
 const { values } = parseArgs({
   options: {
     entry: { type: 'string', default: 'agent/main.ts' },
-    outfile: { type: 'string', default: 'dist/diyc-agent' },
+    outfile: { type: 'string' },
+    target: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -25,7 +33,11 @@ const { values } = parseArgs({
 await main();
 
 async function main(): Promise<void> {
-  const outfile = resolve(root, values.outfile);
+  const target = targetNamed(values.target);
+  const outfile = resolve(
+    root,
+    values.outfile ?? (isNative(target) ? 'dist/diyc-agent' : `dist/${target.architecture}/diyc-agent`),
+  );
   mkdirSync(join(root, 'build'), { recursive: true });
   // its own for each run: two builds may be under way
   const work = mkdtempSync(join(root, 'build/compile-'));
@@ -41,17 +53,30 @@ async function main(): Promise<void> {
     commit: commit(),
   });
   if (values.verbose) printShares(inputs);
-  writeFileSync(join(dirname(outfile), 'THIRD-PARTY-NOTICES'), notices(root, inputs.keys()));
+  const libraries = bundledLibraries(root, inputs.keys());
+  writeFileSync(join(dirname(outfile), 'THIRD-PARTY-NOTICES'), notices(libraries));
 
-  compile(script, work);
+  compile(script, work, target);
   renameSync(join(work, 'diyc-agent'), outfile);
   rmSync(work, { recursive: true, force: true });
   const digest = createHash('sha256').update(readFileSync(outfile)).digest('hex');
+  writeFileSync(
+    join(dirname(outfile), 'diyc-agent.spdx.json'),
+    sbom({
+      version: packageVersion(),
+      license: manifest().license,
+      architecture: target.architecture,
+      sha256: digest,
+      epoch: commitEpoch(),
+      libraries: libraries.map((library) => ({ ...library, integrity: locked(library.folder).integrity })),
+      runtime: { ...locked(`node_modules/${target.runtimePackage}`), package: target.runtimePackage },
+    }),
+  );
   const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
   console.log(`${relative(root, outfile)}  ${packageVersion()} (${commit()})  ${megabytes} MB  sha256 ${digest}`);
 }
 
-function compile(script: string, work: string): void {
+function compile(script: string, work: string, target: Target): void {
   const bun = join(root, 'node_modules/.bin/bun');
   const argv = [
     'build',
@@ -59,11 +84,13 @@ function compile(script: string, work: string): void {
     // as in bundle.ts: all but the names
     '--minify-syntax',
     '--minify-whitespace',
-    // parsed once, here; worth half of the start-up time
+    // parsed once, here; worth half of the start-up time, on another processor too: bytecode belongs to a version of the
+    // engine, not to a processor (test/binary/package-aarch64.test.ts asks the engine whether it takes it)
     '--bytecode',
     // without these two the binary runs code named by .env and bunfig.toml of whatever directory it is started in
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
+    ...(isNative(target) ? [] : [`--target=${target.bun}`, `--compile-executable-path=${runtimeFor(target)}`]),
     script,
     '--outfile',
     'diyc-agent',

@@ -1,11 +1,22 @@
 // What an installed diyc-agent consists of: one list, for the RPM, the tarball, the lab's hosts and the tests.
 //
-//   bun packaging/payload.ts DEST [--binary FILE] [--files LIST]
+//   bun packaging/payload.ts DEST [--binary FILE] [--files LIST]   (the binary's licences and SBOM are beside it)
 //
 // lays the files into DEST as if it were /; LIST becomes an RPM %files list of exactly these.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -44,6 +55,13 @@ export function payload(binary = join(root, 'dist/diyc-agent')): readonly Payloa
     { path: '/etc/diyc-agent', mode: 0o755, mark: '%dir' },
     { path: '/etc/diyc-agent/cluster.d', mode: 0o755, mark: '%dir' },
     { path: '/usr/bin/diyc-agent', mode: 0o755, source: binary },
+    // greenboot's own folders, ours too: on a host without it nobody else would remove them
+    ...['', '/check', '/check/required.d', '/check/wanted.d'].map(
+      (folder): PayloadFile => ({ path: `/usr/lib/greenboot${folder}`, mode: 0o755, mark: '%dir' }),
+    ),
+    // late among the checks of both kinds, which run in the order of their names
+    greenbootCheck('required'),
+    greenbootCheck('wanted'),
     ...ownUnits.sort().map(unit),
     {
       path: '/usr/lib/systemd/system-preset/80-diyc-agent.preset',
@@ -63,6 +81,14 @@ export function payload(binary = join(root, 'dist/diyc-agent')): readonly Payloa
       }),
     ),
     { path: '/usr/share/licenses/diyc-agent', mode: 0o755, mark: '%dir' },
+    {
+      // here and not among the documents: those are left out where images are made small (tsflags=nodocs), and an image
+      // is where somebody will ask
+      path: '/usr/share/licenses/diyc-agent/diyc-agent.spdx.json',
+      mode: 0o644,
+      source: join(dirname(binary), 'diyc-agent.spdx.json'),
+      mark: '%license',
+    },
     { path: '/usr/share/licenses/diyc-agent/LICENSE', mode: 0o644, source: join(root, 'LICENSE'), mark: '%license' },
     {
       path: '/usr/share/licenses/diyc-agent/THIRD-PARTY-NOTICES',
@@ -80,19 +106,47 @@ export function payload(binary = join(root, 'dist/diyc-agent')): readonly Payloa
   ];
 }
 
-/** Printed by the program itself, so that they never lag behind it. */
+/** Run as `bash FILE`, whatever its mode (greenboot): executable all the same, for the operator who tries it. */
+function greenbootCheck(kind: 'required' | 'wanted'): PayloadFile {
+  return {
+    path: `/usr/lib/greenboot/check/${kind}.d/80-diyc-agent.sh`,
+    mode: 0o755,
+    source: join(root, `packaging/greenboot/${kind}.sh`),
+  };
+}
+
+/**
+ * Printed by the program itself, so that they never lag behind it. For another processor: by the program that its binary
+ * is made of, which need not run here.
+ */
 function completions(binary: string): readonly PayloadFile[] {
+  const [program, ...first] = isForHere(binary)
+    ? ([binary] as const)
+    : ([join(root, 'node_modules/.bin/bun'), join(root, 'agent/main.ts')] as const);
   const places = {
     bash: '/usr/share/bash-completion/completions/diyc-agent',
     fish: '/usr/share/fish/vendor_completions.d/diyc-agent.fish',
     zsh: '/usr/share/zsh/site-functions/_diyc-agent',
   };
   return Object.entries(places).map(([shell, path]) => {
-    const { status, stdout, error } = spawnSync(binary, ['completion', shell], { maxBuffer: 1 << 24 });
+    const { status, stdout, error } = spawnSync(program, [...first, 'completion', shell], { maxBuffer: 1 << 24 });
     if (error || status !== 0)
       throw new Error(`${binary} prints no completion for ${shell}: ${error?.message ?? status}`);
     return { path, mode: 0o644, content: stdout };
   });
+}
+
+/** Whether an ELF file is for this machine's processor: `e_machine`, two bytes at 18 (elf(5)). */
+function isForHere(binary: string): boolean {
+  const header = Buffer.alloc(20);
+  const file = openSync(binary, 'r');
+  try {
+    readSync(file, header);
+  } finally {
+    closeSync(file);
+  }
+  const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+  return header.readUInt16LE(18) === machines[process.arch];
 }
 
 /** Put the payload below a folder. Existing files there are overwritten, others left alone. */

@@ -6,10 +6,23 @@ import { join, resolve } from 'node:path';
 
 export const repository = resolve(import.meta.dirname, '..');
 
+export interface Manifest {
+  readonly version: string;
+  readonly license: string;
+  /** of the project; absent as long as it has none */
+  readonly homepage?: string;
+}
+
+/** What package.json says of the project itself. */
+export function manifest(): Manifest {
+  const found = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Partial<Manifest>;
+  const { version, license } = found;
+  if (version === undefined || license === undefined) throw new Error('package.json lacks a version or a license');
+  return { ...found, version, license };
+}
+
 export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version);
-  throw new Error('package.json has no version');
+  return manifest().version;
 }
 
 /** The commit that is built, `-dirty` when tracked files differ from it; `unknown` outside a clone (a source archive). */

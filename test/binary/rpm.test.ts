@@ -3,11 +3,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lay, type PayloadFile, payload, rpmFileList } from '../../packaging/payload.ts';
-import { packageVersion } from '../../packaging/source.ts';
+import { builtRpm } from '../support/package-root.ts';
 
 const dist = join(import.meta.dirname, '../../dist');
 
@@ -21,14 +21,11 @@ interface Packed {
 }
 
 function query(format: string): string {
-  const [name] = readdirSync(dist).filter(
-    (file) => file.startsWith(`diyc-agent-${packageVersion()}-`) && file.endsWith('.rpm'),
-  );
-  if (name === undefined) throw new Error('there is no RPM in dist/: run `make rpm` first');
-  if (statSync(join(dist, name)).mtimeMs < statSync(join(dist, 'diyc-agent')).mtimeMs) {
+  if (!existsSync(builtRpm)) throw new Error(`there is no ${builtRpm}: run \`make rpm\` first`);
+  if (statSync(builtRpm).mtimeMs < statSync(join(dist, 'diyc-agent')).mtimeMs) {
     throw new Error('the RPM is older than dist/diyc-agent: run `make rpm` first');
   }
-  const { status, stdout, stderr } = spawnSync('rpm', ['-qp', '--qf', format, join(dist, name)], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('rpm', ['-qp', '--qf', format, builtRpm], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return stdout;
 }
@@ -81,12 +78,40 @@ describe.skipIf(!hasRpm)('the RPM', () => {
     expect(Math.max(...minors.map(Number))).toBeGreaterThan(0);
     expect(Math.max(...minors.map(Number))).toBeLessThanOrEqual(28);
     expect(requires).toContain('systemd');
+    // systemctl has to be installed before the scriptlets run, in one transaction too
+    expect(query('[%{REQUIRENAME} %{REQUIREFLAGS:deptype}\\n]').split('\n')).toEqual(
+      expect.arrayContaining(['systemd post', 'systemd preun']),
+    );
   });
 
   test('has scriptlets that rpm-ostree can run: shell, and no running host needed', () => {
     expect(query('%{POSTINPROG}')).toBe('/bin/sh');
     expect(query('%{POSTIN}')).not.toMatch(/daemon-reload|\bstart\b|restart|enable --now/);
-    expect(query('%{PREINPROG}%{PRETRANSPROG}%{TRIGGERSCRIPTS}')).toBe('(none)(none)(none)');
+    expect(query('%{PREUNPROG}')).toBe('/bin/sh');
+    // Not of these kinds: rpm-ostree refuses triggers and Lua, and never runs the rest.
+    const others = ['PREIN', 'POSTUN', 'PRETRANS', 'POSTTRANS', 'VERIFYSCRIPT', 'TRIGGERSCRIPTS', 'FILETRIGGERSCRIPTS'];
+    expect(query(others.map((tag) => `%{${tag}}`).join(' '))).toBe(others.map(() => '(none)').join(' '));
+  });
+
+  test('has scriptlets that know every unit: what the presets enable, and all that is to end with the package', () => {
+    const units = join(dist, '../units');
+    const preset = readFileSync(join(units, '80-diyc-agent.preset'), 'utf8');
+    const enabled = [...preset.matchAll(/^enable (\S+)$/gm)].map(([, unit]) => unit);
+    expect(
+      query('%{POSTIN}')
+        .match(/preset (.*) \|\|/)?.[1]
+        ?.split(' '),
+    ).toEqual(enabled as string[]);
+    const installable = readdirSync(units).filter(
+      (file) => file.startsWith('diyc-agent') && readFileSync(join(units, file), 'utf8').includes('\n[Install]\n'),
+    );
+    const atEnd = query('%{PREUN}');
+    for (const unit of installable) expect(atEnd).toContain(unit);
+    // a timer that goes on would start a program that is gone
+    const stopped = /for unit in (.*); do\n.*disable \$now "\$unit"/.exec(atEnd)?.[1] ?? '';
+    for (const timer of installable.filter((file) => file.endsWith('.timer'))) expect(stopped).toContain(timer);
+    // and stopping storage would ask docker to give its disk back
+    expect(stopped).not.toContain('storage');
   });
 });
 
