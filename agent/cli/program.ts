@@ -40,6 +40,8 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
       '\nExit codes: 0 done; status: 1 failed, 2 degraded, 3 waiting; plan: 2 changes pending;\n64 usage, 65 meta-data, 69 unavailable, 70 bug, 71 system, 75 try later, 77 not permitted, 78 cluster file.\nSee diyc-agent(8).',
     )
     .showSuggestionAfterError(true)
+    // What follows a verb is the verb's own: `reboot` and `reboot release` both have --reason.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: ports.out, writeErr: () => undefined });
 
@@ -81,6 +83,7 @@ function declare(
     const argument = new Argument(optional === true ? `[${name}]` : `<${name}>`, about);
     command.addArgument(choices === undefined ? argument : argument.choices(choices));
   }
+  if (verb.verbs !== undefined) command.enablePositionalOptions();
   for (const inner of verb.verbs ?? []) declare(command, inner, chosen);
   const { load } = verb;
   if (load !== undefined) command.action(() => chosen(load, command));

@@ -4,11 +4,14 @@ import { resolveHostFacts } from '../metadata/resolve.ts';
 import { type ConditionType, statusExitCode, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
 import type { StatusReport } from '../model/readiness.ts';
+import type { Baseline } from '../model/upgrade.ts';
+import type { ReadOnlyFiles } from '../ports/files.ts';
 import { ageText, statusText } from '../render/status-text.ts';
+import { readMemory } from '../upgrade/memory.ts';
 import { readView } from '../upgrade/view.ts';
 import type { Action, CommandContext } from './command.ts';
 import { allConditions } from './conditions.ts';
-import { gather, readDocuments } from './gather.ts';
+import { gather, readCluster } from './gather.ts';
 import { configFile } from './options.ts';
 import { failedReport, readReport, reportOf } from './status-report.ts';
 
@@ -31,10 +34,9 @@ export const runStatus: Action = async (context, options) => {
   return code;
 };
 
-/** What no other host has a part in; greenboot asks for it, and may roll the host back by the answer. */
+/** What no other host has a part in, and a new deployment can break. */
 const localTypes: readonly ConditionType[] = [
   'Identified',
-  'Configured',
   'IscsiInstalled',
   'StorageInstalled',
   'EtcdInstalled',
@@ -42,25 +44,51 @@ const localTypes: readonly ConditionType[] = [
   'DockerInstalled',
 ];
 
-/** A host that nobody has configured is as well as it was before: there is nothing that a release could have broken. */
+/**
+ * What greenboot asks, and may roll the host back by: only what was not amiss before the reboot into this deployment, and
+ * a cluster file that this version of the agent does not accept. A host that nobody has configured, one that never had
+ * docker, and one whose earlier state nobody knows, are as well as they were.
+ */
 async function showLocal(context: CommandContext): Promise<number> {
   const { host, options, out } = context;
-  const facts = await resolveHostFacts(host.files).catch(() => null);
-  const found = await readDocuments(host.files, configFile(options.config), facts?.seedDirectories ?? []);
-  if (found.documents.length === 0 && found.unreadable.length === 0) {
-    out(
-      options.json
-        ? `${JSON.stringify({ schema: 1, configured: false })}\n`
-        : 'this host has no cluster file: there is nothing to judge\n',
-    );
+  if (await hasNoClusterFile(context)) {
+    const nothing = 'this host has no cluster file: there is nothing to judge\n';
+    out(options.json ? `${JSON.stringify({ schema: 1, configured: false })}\n` : nothing);
     return 0;
   }
   const { report } = await current(context);
-  const conditions = report.conditions.filter((c) => localTypes.includes(c.type));
-  const local = { ...report, summary: summarize(conditions), conditions };
+  const before = await baselineBefore(host.files);
+  const isNew = (type: ConditionType): boolean => before !== null && !before.unmet.includes(type);
+  const conditions = report.conditions.filter(
+    (c) => (localTypes.includes(c.type) && isNew(c.type)) || c.reason === 'InvalidClusterFile',
+  );
+  const summary = conditions.length === 0 ? 'ready' : summarize(conditions);
+  const local: StatusReport = { ...report, summary, conditions };
   if (options.json) out(`${JSON.stringify(local)}\n`);
   else out(statusText(local, { color: options.color, ageMs: (t) => host.clock.ageMs(t), staleness: null }));
   return local.summary === 'failed' ? 1 : 0;
+}
+
+async function hasNoClusterFile({ host, options }: CommandContext): Promise<boolean> {
+  try {
+    const facts = await resolveHostFacts(host.files).catch(() => null);
+    const { diagnostics } = await readCluster(host.files, configFile(options.config), facts?.seedDirectories ?? []);
+    return diagnostics.some((d) => d.rule === 'no-cluster-file');
+  } catch (error) {
+    // A file that is there and cannot be read is judged with the rest.
+    if (!isAgentError(error)) throw error;
+    return false;
+  }
+}
+
+/** Null where nobody knows: never upgraded by the agent, or not root, as greenboot is. */
+async function baselineBefore(files: ReadOnlyFiles): Promise<Baseline | null> {
+  try {
+    return (await readMemory(files)).memory?.baseline ?? null;
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return null;
+  }
 }
 
 interface Current {

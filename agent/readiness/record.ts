@@ -43,14 +43,19 @@ function isUpgradeView(value: unknown): value is UpgradeView {
   if (typeof value !== 'object' || value === null) return false;
   const v = value as Partial<Record<keyof UpgradeView, unknown>>;
   const isRelease = (r: unknown): boolean =>
-    r === null || (typeof r === 'object' && typeof (r as Partial<Release>).id === 'string');
+    r === null ||
+    (typeof r === 'object' &&
+      typeof (r as Partial<Release>).id === 'string' &&
+      typeof (r as Partial<Release>).text === 'string');
   return (
     typeof v.group === 'string' &&
     typeof v.phase === 'string' &&
     isRelease(v.booted) &&
     isRelease(v.staged) &&
     isRelease(v.rollback) &&
-    text1(v.verified) === v.verified
+    typeof v.since === 'string' &&
+    text1(v.verified) === v.verified &&
+    text1(v.waiting) === v.waiting
   );
 }
 

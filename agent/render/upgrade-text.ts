@@ -3,6 +3,7 @@
 import type { Candidate } from '../model/deployment.ts';
 import { printableLine } from '../model/printable.ts';
 import { objections, type Proof } from '../model/proof.ts';
+import { isCalled } from '../model/release.ts';
 import type { Semaphore } from '../model/semaphore.ts';
 import type { Denial, Hold, UpgradeTarget, UpgradeView } from '../model/upgrade.ts';
 import type { NodeRow } from './nodes-text.ts';
@@ -61,19 +62,23 @@ function headOf({ name, policy, hold, target, rows, semaphore }: GroupView, ageM
         ].join(', ')}`,
     ...(hold === null ? [] : [`  on hold for ${ageText(ageMs(hold.at))}: ${hold.reason} (${hold.by})`]),
     ...(target === null ? [] : [`  target: ${target.release} (${target.by}, ${ageText(ageMs(target.at))} ago)`]),
-    `  ${progressOf(rows)}`,
+    `  ${progressOf(rows, target)}`,
     ...semaphore.holders.map((h) => `  slot: ${h.id}, ${h.stage}, for ${ageText(ageMs(h.since))}: ${h.reason}`),
   ];
   return `${lines.map(printableLine).join('\n')}\n`;
 }
 
-/** How many nodes have proven themselves in what most of them run or are about to run. */
-function progressOf(rows: readonly NodeRow[]): string {
+/** How many nodes have proven themselves in the target or, without one, in what most of them run or are about to run. */
+function progressOf(rows: readonly NodeRow[], target: UpgradeTarget | null): string {
   const views = rows.flatMap(({ record }) => (record?.upgrade === undefined ? [] : [record.upgrade]));
   const wanted = views.map((v) => v.staged ?? v.booted).filter((r) => r !== null);
-  const newest = mostCommon(wanted.map((r) => r.id));
+  const aim = wanted.find((r) => target !== null && isCalled(r, r.text.split(' ')[0] ?? null, target.release));
+  const newest = aim?.id ?? mostCommon(wanted.map((r) => r.id));
   const text = wanted.find((r) => r.id === newest)?.text;
   if (text === undefined) return `${rows.length} nodes, none of which reports a deployment`;
+  if (target !== null && target.release !== 'latest' && aim === undefined) {
+    return `no node has ${target.release} staged or booted yet`;
+  }
   const done = views.filter((v) => v.verified === newest).length;
   return `${done} of ${rows.length} nodes have proven themselves in ${text}`;
 }

@@ -8,7 +8,7 @@ import { proofKey } from '../model/keys.ts';
 import { formatLedgerFile, snapshotDirectory } from '../model/paths.ts';
 import { objections, type Proof, type ProofItem } from '../model/proof.ts';
 import type { Holder } from '../model/semaphore.ts';
-import type { Errand, UpgradeMemory } from '../model/upgrade.ts';
+import type { Denial, Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { type Coordination, groupNames, isMember, memberLimit } from './coordination.ts';
 import { formatsOf, gatherProof, snapshotOf } from './evidence.ts';
 import { fleetLockSlots } from './fleet-lock-slots.ts';
@@ -27,6 +27,7 @@ const mostRounds = 12;
 /** After an act that failed: as long as a person takes to read why. */
 const afterFailureMs = 60_000;
 const keptSnapshots = 3;
+const reportUnit = 'diyc-agent-report.service';
 
 export interface Outcome {
   readonly memory: UpgradeMemory;
@@ -43,6 +44,7 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
   const { host, reporter, signal } = coordination;
   const slots = slotKeeper(coordination);
   let failures = 0;
+  let isNews = false;
   for (let round = 0; ; round++) {
     signal.throwIfAborted();
     const remembered = await readMemory(host.files);
@@ -57,7 +59,7 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
       if (!isAgentError(error) || error.kind !== 'tempfail' || ++failures > 5) throw error;
       continue;
     }
-    await leaveView(coordination, memory, seen.sight.os);
+    isNews = (await leaveView(coordination, memory, seen.sight.os)) || isNews;
     if (memory.verified?.id !== before.verified?.id) await noteDataFormats(coordination, seen);
     if (memory.phase !== before.phase) {
       reporter.emit({ event: 'upgrade.phase', phase: memory.phase, from: before.phase, about: aboutOf(memory) });
@@ -66,11 +68,26 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
       if (memory.waiting !== null && memory.waiting.reason !== before.waiting?.reason) {
         reporter.emit({ event: 'upgrade.waiting', phase: memory.phase, ...memory.waiting });
       }
-      return { memory, isGoingDown: memory.phase === 'rebooting' || memory.phase === 'rolling-back' };
+      const isGoingDown = memory.phase === 'rebooting' || memory.phase === 'rolling-back';
+      return await ended(coordination, { memory, isGoingDown }, isNews);
     }
     const done = await carryOut(coordination, slots, move.act, memory, seen);
-    if (done !== null) return done;
+    if (done === null) continue;
+    // What the act came upon is news: who has the slot, what the proof says, why staging failed.
+    isNews = (await leaveView(coordination, done.memory, seen.sight.os)) || isNews;
+    return await ended(coordination, done, isNews);
   }
+}
+
+/** The other nodes need not wait for the report's next turn to see what is new here; canaries are waited for by it. */
+async function ended({ host }: Coordination, outcome: Outcome, isNews: boolean): Promise<Outcome> {
+  if (!isNews || outcome.isGoingDown) return outcome;
+  try {
+    await host.units.queueStart([reportUnit]);
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+  }
+  return outcome;
 }
 
 function slotKeeper(coordination: Coordination): SlotKeeper {
@@ -129,10 +146,7 @@ async function carryOut(
         await coordination.host.osTree.discardStaged();
         return null;
       case 'deny': {
-        const { store, config, group, host, reporter } = coordination;
-        await denyRelease({ store, clock: host.clock, cluster: config.cluster, group: group.name }, act.denial);
-        reporter.emit({ event: 'upgrade.denied', release: act.denial.release.text, reason: act.denial.reason });
-        await note(coordination, (now) => ({ ...now, untoldDenial: null }));
+        await tell(coordination, act.denial);
         return null;
       }
       case 'release-slot':
@@ -195,7 +209,7 @@ async function go(
   const state = sight.os.kind === 'tree' ? bootedOf(sight.os.state) : null;
   const release = bootedRelease(sight.os);
   const leaving = await note(coordination, (now) => ({
-    ...now,
+    ...asAsked(now, memory),
     phase: 'rebooting',
     since: sight.now,
     began: sight.instant,
@@ -217,11 +231,57 @@ async function go(
     await reboot(coordination, errand);
   } catch (error) {
     if (!isAgentError(error) || error.kind === 'bug') throw error;
+    // The client is ended by the very shutdown that it asked for: the slot given back now would let the next node go too.
+    if (await mayBeGoingDown(coordination)) return { memory: leaving, isGoingDown: true };
     await note(coordination, (now) => ({ ...now, phase: 'ready-to-go' }));
     if (needsSlot) await giveBack(coordination, slots, error.message);
     return { memory: await noteFailure(coordination, error), isGoingDown: false };
   }
   return { memory: leaving, isGoingDown: true };
+}
+
+/** @throws AgentError `tempfail` when an operator took it back, or wants something else, since it was decided */
+function asAsked(now: UpgradeMemory, decided: UpgradeMemory): UpgradeMemory {
+  if (now.ask?.at === decided.ask?.at && now.ask?.kind === decided.ask?.kind) return now;
+  throw new AgentError('tempfail', 'will not reboot this host: something else is asked of it than a moment ago', {
+    hint: 'diyc-agent upgrade status shows what it does now',
+  });
+}
+
+/**
+ * Whether a reboot may be under way although asking for it failed. Nobody who knows counts as yes: should the host stay
+ * up, it is told again after `shutdownWithinMs`, and the slot is held meanwhile.
+ */
+async function mayBeGoingDown({ host }: Coordination): Promise<boolean> {
+  try {
+    const [target] = await host.units.states(['reboot.target']);
+    if (target === undefined || target.jobQueued || target.active !== 'inactive') return true;
+    // rpm-ostree's daemon goes on with what its client was ended in: it finalises, and then asks for the reboot itself.
+    const state = await host.osTree.state();
+    return state !== null && state.transaction !== null;
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return true;
+  }
+}
+
+/** Put the verdict on the fleet's list. */
+async function tell(coordination: Coordination, denial: Denial): Promise<void> {
+  const { store, config, group, host, reporter } = coordination;
+  await denyRelease({ store, clock: host.clock, cluster: config.cluster, group: group.name }, denial);
+  reporter.emit({ event: 'upgrade.denied', release: denial.release.text, reason: denial.reason });
+  await note(coordination, (now) => ({ ...now, untoldDenial: null }));
+}
+
+/** Before a reboot that takes minutes, in which others may go; a store that is gone keeps nobody in a red release. */
+async function tellInTime(coordination: Coordination, denial: Denial | null): Promise<void> {
+  if (denial === null) return;
+  try {
+    await tell(coordination, denial);
+  } catch (error) {
+    if (!isAgentError(error) || error.kind === 'bug') throw error;
+    // It stays untold, and is told first of all after the reboot.
+  }
 }
 
 /** Back to the deployment before; the slot is held since the reboot that went wrong, so nothing has to be proven. */
@@ -231,6 +291,7 @@ async function fallBack(
   memory: UpgradeMemory,
   seen: Look,
 ): Promise<Outcome> {
+  await tellInTime(coordination, memory.untoldDenial);
   try {
     coordination.reporter.emit({ event: 'upgrade.rebooting', about: reasonOf(errand) });
     await reboot(coordination, errand);
@@ -267,21 +328,23 @@ async function standStill(
 ): Promise<Outcome> {
   const against = objections(proof);
   const reason = against.map(objectionText).join('; ');
+  let isNews = false;
   const hint = against.find((item) => item.hint !== undefined)?.hint;
   if (mayHold) await giveBack(coordination, slots, reason);
   const { uptimeMs, bootId } = await bootInstant(coordination.host);
-  const memory = await note(coordination, (now) => ({
-    ...now,
-    proof,
-    waiting: { reason, ...(hint === undefined ? {} : { hint }) },
-    lookAgain: { bootId, uptimeMs: uptimeMs + 15_000 },
-  }));
-  coordination.reporter.emit({
-    event: 'upgrade.waiting',
-    phase: memory.phase,
-    reason,
-    ...(hint === undefined ? {} : { hint }),
+  const memory = await note(coordination, (now) => {
+    isNews = now.waiting?.reason !== reason;
+    const waiting = { reason, ...(hint === undefined ? {} : { hint }) };
+    return { ...now, proof, waiting, lookAgain: { bootId, uptimeMs: uptimeMs + 15_000 } };
   });
+  if (isNews) {
+    coordination.reporter.emit({
+      event: 'upgrade.waiting',
+      phase: memory.phase,
+      reason,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
   return { memory, isGoingDown: false };
 }
 

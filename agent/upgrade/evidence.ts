@@ -3,7 +3,7 @@
 import { memberNodes, storageOf } from '../model/cluster-config.ts';
 import { bootedOf } from '../model/deployment.ts';
 import { isAgentError } from '../model/errors.ts';
-import { emptyLedger, parseLedger } from '../model/format-ledger.ts';
+import { emptyLedger, type FormatLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
 import { parsePortal } from '../model/iscsi-portal.ts';
 import { type Known, known } from '../model/known.ts';
 import { formatLedgerFile, snapshotDirectory, under } from '../model/paths.ts';
@@ -129,6 +129,18 @@ async function reachPortal({ host }: Coordination, portal: string): Promise<Proo
   return { portal, reached };
 }
 
+/**
+ * The ledger with the version that etcd's data may be of by now: this node last wrote down what it saw when it proved
+ * itself, and the members that followed it may have raised the cluster's version since. Of members that do not answer
+ * nothing is known, so the lowest of those that do is as high as it can be.
+ */
+async function withMembersNow({ host, config }: Coordination, ledger: FormatLedger): Promise<FormatLedger> {
+  const endpoints = memberNodes(config).map((n) => `http://${n.address}:${config.etcd.clientPort}`);
+  const surveyed = await host.etcd.survey(endpoints, answerWithinMs);
+  const etcdVersions = surveyed.flatMap((s) => (s.view === null ? [] : [s.view.version]));
+  return noteFormats(ledger, { release: null, etcdVersions, docker: null, dockerDriver: null, at: '' });
+}
+
 /** What the errand means for the data on this host. */
 export async function formatsOf(
   coordination: Coordination,
@@ -155,7 +167,8 @@ export async function formatsOf(
           formatPackagesOf(host.osTree, errand.checksum),
         ])
       : [none, none];
-    return known(judgeFormats({ errand, from, to, ledger, isMember: isMember(coordination) }));
+    const now = isDeployment && isMember(coordination) ? await withMembersNow(coordination, ledger) : ledger;
+    return known(judgeFormats({ errand, from, to, ledger: now, isMember: isMember(coordination) }));
   } catch (error) {
     if (!isAgentError(error)) throw error;
     return { known: false, why: error.message, hint: error.hint };

@@ -141,13 +141,21 @@ function understood<T extends object>(
 }
 
 function isHold(value: Partial<Record<string, unknown>>): boolean {
-  return typeof value['reason'] === 'string' && typeof value['by'] === 'string';
+  return ['reason', 'by', 'at'].every((part) => typeof value[part] === 'string');
 }
 
 function isTarget(value: Partial<Record<string, unknown>>): boolean {
-  return typeof value['release'] === 'string' && typeof value['by'] === 'string';
+  return ['release', 'by', 'at'].every((part) => typeof value[part] === 'string');
 }
 
 function isDenied(value: Partial<Record<string, unknown>>): boolean {
-  return Array.isArray(value['denied']);
+  return Array.isArray(value['denied']) && value['denied'].every(isDenial);
+}
+
+function isDenial(value: unknown): value is Denial {
+  if (typeof value !== 'object' || value === null) return false;
+  const { release, reason, by, at } = value as Partial<Record<keyof Denial, unknown>>;
+  if (typeof release !== 'object' || release === null) return false;
+  const { id, text } = release as Partial<Record<keyof Release, unknown>>;
+  return [id, text, reason, by, at].every((part) => typeof part === 'string');
 }

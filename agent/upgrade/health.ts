@@ -27,8 +27,8 @@ export function healthOf(conditions: readonly Condition[], baseline: Baseline | 
   const gone = (baseline?.met ?? []).filter((type) => !conditions.some((c) => c.type === type));
   const unmet = conditions.filter((c) => c.status !== 'True' && c.severity !== 'info' && counts(c, baseline));
   const missing = [
-    ...gone.map((type) => `${type} is not told any more`),
     ...unmet.map((c) => `${c.type} ${c.status === 'Unknown' ? 'is unknown' : 'is not met'}: ${c.message}`),
+    ...(gone.length === 0 ? [] : [`nothing is known of ${gone.join(', ')}`]),
   ];
   if (missing.length > 0) return { isGood: false, message: missing.join('; ') };
   return { isGood: true, message: 'everything that was well before is well again' };

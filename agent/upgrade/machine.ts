@@ -156,8 +156,12 @@ function fallenBackTo(memory: UpgradeMemory, sight: Sight): string | null {
 function fromSteady(remembered: UpgradeMemory, sight: Sight): Move {
   const memory = provenByTime(remembered, sight);
   if (sight.fleet.known && sight.fleet.value.slot !== null) {
-    // It holds a slot and does not know why: its memory is gone. The slot goes back once the host is known to be well.
-    return enter({ ...memory, baseline: null }, sight, 'recovering');
+    if (sight.fleet.value.slot.bootId === sight.instant.bootId) {
+      // Taken in this very boot, so nothing was rebooted: it could not be given back when this node stood still.
+      return { memory, act: { act: 'release-slot', why: 'nothing is under way here' } };
+    }
+    // It could not be given back once the host was ready, or the memory is gone, and what was before the reboot with it.
+    return enter(memory, sight, 'recovering');
   }
   const { ask } = memory;
   if (ask?.kind === 'reboot') return rebootAsked(memory, sight, ask);
@@ -236,8 +240,8 @@ function towardsStaged(memory: UpgradeMemory, sight: Sight, state: OsState, wish
     return rest({ ...memory, ask: null }, sight, { reason, hint }, laterMs);
   }
   const every = sight.group.checkEverySecs * 1_000;
-  const isKnown = memory.ask !== null || wish.release !== null || candidate !== null;
-  const what = `${wish.release ?? 'latest'} ${candidate?.base ?? candidate?.version ?? ''}`;
+  const isKnown = wish.word !== null || candidate !== null;
+  const what = `${wish.word ?? 'latest'} ${candidate?.base ?? candidate?.version ?? ''}`;
   if (wish.stage && isKnown) {
     const blocking = state.conflicts.find((c) => c.blocks);
     if (blocking !== undefined) return rest(memory, sight, { reason: blocking.message, hint: blocking.hint }, laterMs);
@@ -278,6 +282,8 @@ function upNext(memory: UpgradeMemory, state: OsState): Deployment | null {
 interface Wish {
   /** As the operator calls it; null: what the origin offers. */
   readonly release: string | null;
+  /** Whose word it is, and when it was given: a new word is followed at once. Null: nobody's. */
+  readonly word: string | null;
   readonly check: boolean;
   readonly stage: boolean;
   readonly apply: boolean;
@@ -285,13 +291,16 @@ interface Wish {
 
 /** What this node is to do: an operator's word on it, one for its group, or what it does by itself. */
 function wishOf(memory: UpgradeMemory, sight: Sight): Wish {
-  if (memory.ask?.kind === 'upgrade') return { release: memory.ask.release, check: true, stage: true, apply: true };
+  const all = { check: true, stage: true, apply: true };
+  const { ask } = memory;
+  if (ask?.kind === 'upgrade') return { release: ask.release, word: `${ask.release ?? 'latest'} ${ask.at}`, ...all };
   const target = sight.fleet.known ? sight.fleet.value.target : null;
   if (target !== null) {
-    return { release: target.release === 'latest' ? null : target.release, check: true, stage: true, apply: true };
+    const release = target.release === 'latest' ? null : target.release;
+    return { release, word: `${target.release} ${target.at}`, ...all };
   }
   const level = { off: 0, check: 1, stage: 2, apply: 3 }[sight.group.automatic];
-  return { release: null, check: level >= 1, stage: level >= 2, apply: level >= 3 };
+  return { release: null, word: null, check: level >= 1, stage: level >= 2, apply: level >= 3 };
 }
 
 function notByItself(release: Release, sight: Sight): { reason: string; hint: string } {
@@ -338,13 +347,10 @@ function goFor(memory: UpgradeMemory, sight: Sight, errand: Errand): Move {
 function fromReadyToGo(memory: UpgradeMemory, sight: Sight): Move {
   const { errand } = memory;
   if (errand === null) return enter(memory, sight, 'steady');
-  if (errand.kind !== 'reboot') {
-    const gone = whyGone(errand, sight, memory);
-    if (gone !== null)
-      return {
-        memory: { ...inPhase(memory, sight, 'steady'), errand: null, waiting: gone },
-        act: releaseIfHeld(sight, gone.reason),
-      };
+  const gone = whyGone(errand, sight, memory);
+  if (gone !== null) {
+    const steady = { ...inPhase(memory, sight, 'steady'), errand: null, waiting: gone };
+    return { memory: steady, act: releaseIfHeld(sight, gone.reason) };
   }
   // What has been cleared out of the way since, or has come into it, is looked at here; the slot and the proof by the act.
   const obstacle = obstacleOf(memory, sight, errand);
@@ -353,15 +359,19 @@ function fromReadyToGo(memory: UpgradeMemory, sight: Sight): Move {
     const resting = rest(memory, sight, waiting, obstacle.againMs);
     return { memory: resting.memory, act: releaseIfHeld(sight, obstacle.reason) };
   }
-  return { memory: { ...memory, waiting: null }, act: { act: 'go', errand } };
+  // What was waited for stays told until the act has looked again: otherwise it would come and go with every look.
+  return { memory, act: { act: 'go', errand } };
 }
 
-/** The deployment that was to be booted is not there any more, or not to be booted any more. */
-function whyGone(
-  errand: Exclude<Errand, { kind: 'reboot' }>,
-  sight: Sight,
-  memory: UpgradeMemory,
-): { reason: string; hint?: string } | null {
+/** Nobody wants it any more, or the deployment that was to be booted is gone or not to be booted any more. */
+function whyGone(errand: Errand, sight: Sight, memory: UpgradeMemory): { reason: string; hint?: string } | null {
+  if (errand.kind !== 'upgrade' && memory.ask?.kind !== errand.kind) {
+    return { reason: `the ${errand.kind} was taken back` };
+  }
+  // What a node does by itself stands back for the operator's word on it, and takes nothing of it, as no window, along.
+  if (memory.ask !== null && memory.ask.kind !== errand.kind)
+    return { reason: `a ${memory.ask.kind} is asked for now` };
+  if (errand.kind === 'reboot') return null;
   if (sight.os.kind === 'none') return { reason: sight.os.why, hint: sight.os.hint };
   if (sight.os.kind === 'unknown') return null;
   if (errand.kind === 'upgrade') {
@@ -371,6 +381,8 @@ function whyGone(
     if (staged?.checksum !== errand.checksum) {
       return { reason: `${errand.release.text} is not staged any more` };
     }
+    // Whether the group has a target is not known either then: that stands in the way, and nothing is over.
+    if (!sight.fleet.known) return null;
     const wish = wishOf(memory, sight);
     if (!wish.apply) return { reason: `nobody asks for ${errand.release.text} any more` };
     if (wish.release !== null && !isCalled(errand.release, staged?.version ?? null, wish.release)) {
@@ -433,16 +445,13 @@ function whileShuttingDown(memory: UpgradeMemory, sight: Sight): Move {
 /** The first look in a new boot. */
 function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
   const { errand } = memory;
-  if (errand === null || errand.kind === 'reboot') return enter(memory, sight, 'verifying');
+  const isWayBack = memory.phase === 'rolling-back';
+  if (errand === null || errand.kind === 'reboot') return enter(memory, sight, isWayBack ? 'recovering' : 'verifying');
   if (sight.os.kind === 'unknown') return rest(memory, sight, { reason: sight.os.why, hint: sight.os.hint }, soonMs);
   const state = sight.os.kind === 'tree' ? sight.os.state : null;
   const booted = state === null ? null : bootedOf(state);
   if (booted?.checksum === errand.checksum) {
-    return enter(
-      memory,
-      sight,
-      memory.phase === 'rolling-back' || errand.kind === 'rollback' ? 'recovering' : 'verifying',
-    );
+    return enter(memory, sight, isWayBack || errand.kind === 'rollback' ? 'recovering' : 'verifying');
   }
   if (errand.kind === 'rollback') {
     const reason = `the rollback to ${errand.release.text} did not take: the host is in ${nameOf(booted)} again`;
@@ -452,6 +461,8 @@ function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
     };
     return rest(inPhase({ ...memory, waiting }, sight, 'recovering'), sight, waiting, laterMs);
   }
+  // Another reboot while it recovered: not one for that release, so nothing follows for it.
+  if (isWayBack) return enter(memory, sight, 'recovering');
   const isBack = booted !== null && booted.checksum === memory.cameFrom?.checksum;
   const wasTried = isBack && state?.deployments.some((d) => d.checksum === errand.checksum && !d.staged) === true;
   if (wasTried) {

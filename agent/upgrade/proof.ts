@@ -79,6 +79,10 @@ function unknown(question: ProofQuestion, message: string, hint: string): ProofI
   return { question, answer: 'unknown', message, hint };
 }
 
+function answers(asked: readonly unknown[]): string {
+  return asked.length === 1 ? 'answers' : 'answer';
+}
+
 function notHeld({ fleet, group }: ProofSight): ProofItem {
   if (!fleet.known) return unknown('NotHeld', fleet.why, fleet.hint);
   const { hold } = fleet.value;
@@ -174,6 +178,7 @@ function snapshotFresh({ snapshot, group }: ProofSight): ProofItem {
   if (snapshot.value === null) return no(question, 'there is no snapshot of etcd that was restored aside', hint);
   const { ageMs, text } = snapshot.value;
   if (ageMs >= 0 && ageMs <= group.snapshotMaxAgeSecs * 1_000) return yes(question, text);
+  if (ageMs < 0) return no(question, `${text}: by this host's clock it was taken in the future`, hint);
   return no(question, `${text}, older than snapshotMaxAge allows`, hint);
 }
 
@@ -181,7 +186,7 @@ function bootServerReachable({ bootServers }: ProofSight): ProofItem {
   const question = 'BootServerReachable';
   if (bootServers.length === 0) return yes(question, 'this host boots from its own disk, and no probes are declared');
   const away = bootServers.filter(({ reached }) => !reached.ok);
-  if (away.length === 0) return yes(question, `${bootServers.map((b) => b.url).join(', ')} answers`);
+  if (away.length === 0) return yes(question, `${bootServers.map((b) => b.url).join(', ')} ${answers(bootServers)}`);
   return no(
     question,
     away.map(({ url, reached }) => `${url} ${reached.detail}`).join('; '),
@@ -193,7 +198,11 @@ function storageReachable({ portals }: ProofSight): ProofItem {
   const question = 'StorageReachable';
   if (portals.length === 0) return yes(question, 'no iSCSI storage is declared for this node');
   const away = portals.filter(({ reached }) => !reached.ok);
-  if (away.length === 0) return yes(question, `the iSCSI portal ${portals.map((p) => p.portal).join(', ')} answers`);
+  if (away.length === 0)
+    return yes(
+      question,
+      `the iSCSI ${portals.length === 1 ? 'portal' : 'portals'} ${portals.map((p) => p.portal).join(', ')} ${answers(portals)}`,
+    );
   return no(
     question,
     away.map(({ portal, reached }) => `the iSCSI portal ${portal} ${reached.detail}`).join('; '),

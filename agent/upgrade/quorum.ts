@@ -21,12 +21,17 @@ interface Survivor {
  */
 export function judgeQuorum(sight: QuorumSight): ProofItem {
   const question = 'Quorum';
-  const asked = sight.members.filter((m) => m.node !== sight.node && !sight.onTheirWay.includes(m.node));
+  const others = sight.members.filter((m) => m.node !== sight.node);
+  const asked = others.filter((m) => !sight.onTheirWay.includes(m.node));
   const views = asked.flatMap(({ node, surveyed }) => (surveyed.view === null ? [] : [{ node, view: surveyed.view }]));
   // A learner lists nobody and has no vote: what it says of the others is no evidence.
   const voting = views.filter((v) => !v.view.isLearner);
   const reference = voting[0]?.view;
   const hint = 'diyc-agent nodes and etcdctl endpoint status show the members; repair etcd first';
+  if (asked.length === 0 && others.length > 0) {
+    const away = others.map((m) => m.node).join(', ');
+    return { question, answer: 'no', message: `every other member is on its way: ${away}`, hint };
+  }
   if (reference === undefined) {
     if (sight.acceptOutage && asked.length === 0) {
       return {
@@ -53,7 +58,10 @@ export function judgeQuorum(sight: QuorumSight): ProofItem {
   const voters = reference.members.filter((m) => !m.isLearner).length;
   const needed = Math.floor(voters / 2) + 1;
   const newest = newestIndex(views);
-  const judged = views.map((survivor) => ({ node: survivor.node, fault: faultOf(survivor, newest) }));
+  const judged = views.map((survivor) => ({
+    node: survivor.node,
+    fault: strangerFault(survivor, voting) ?? faultOf(survivor, newest),
+  }));
   const well = judged.filter((j) => j.fault === null).map((j) => j.node);
   const ill = [
     ...judged.flatMap((j) => (j.fault === null ? [] : [`${j.node} ${j.fault}`])),
@@ -98,6 +106,14 @@ function disagreement(views: readonly Survivor[]): string | null {
     return `the members do not list the same members: ${[...lists.values()].map((nodes) => nodes.join(', ')).join(' against ')}`;
   }
   return null;
+}
+
+/** One that has no vote by its own list, or is another's endpoint: two answers of one member are one vote. */
+function strangerFault({ node, view }: Survivor, voting: readonly Survivor[]): string | null {
+  if (view.isLearner) return null;
+  if (!view.members.some((m) => m.id === view.memberId && !m.isLearner)) return 'is not among the voters that it lists';
+  const first = voting.find((v) => v.view.memberId === view.memberId);
+  return first === undefined || first.node === node ? null : `is the same member as ${first.node}`;
 }
 
 function faultOf({ view }: Survivor, newest: bigint): string | null {

@@ -86,7 +86,13 @@ export function parseSemaphore(text: string): Semaphore | null {
   const s = value as Partial<Semaphore>;
   if (s.schema !== 1 || typeof s.group !== 'string' || typeof s.slots !== 'number') return null;
   if (!Array.isArray(s.holders) || !s.holders.every(isHolder)) return null;
-  return { schema: 1, group: s.group, slots: s.slots, holders: s.holders, log: Array.isArray(s.log) ? s.log : [] };
+  return {
+    schema: 1,
+    group: s.group,
+    slots: s.slots,
+    holders: s.holders,
+    log: Array.isArray(s.log) ? s.log.filter(isSlotEvent) : [],
+  };
 }
 
 /** `a2 (upgrade to 41.2)` */
@@ -103,8 +109,21 @@ function isHolder(value: unknown): value is Holder {
     typeof h.reason === 'string' &&
     typeof h.since === 'string' &&
     typeof h.isMember === 'boolean' &&
+    isTextOrNull(h.bootId) &&
+    isTextOrNull(h.release) &&
     (h.stage === 'preparing' || h.stage === 'rebooting')
   );
+}
+
+/** The log is for people only: what is none of it is passed over. */
+function isSlotEvent(value: unknown): value is SlotEvent {
+  if (typeof value !== 'object' || value === null) return false;
+  const e = value as Partial<Record<keyof SlotEvent, unknown>>;
+  return [e.at, e.what, e.holder, e.by, e.why].every((text) => typeof text === 'string');
+}
+
+function isTextOrNull(value: unknown): boolean {
+  return value === null || typeof value === 'string';
 }
 
 function logged(semaphore: Semaphore, event: SlotEvent): Semaphore {

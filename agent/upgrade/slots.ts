@@ -126,6 +126,10 @@ export function semaphoreOf({ key, value }: VersionedValue, group: string): Sema
 /** Only as it was judged: a holder that has moved on since is not dead. */
 function withoutDead(semaphore: Semaphore, { holder, evidence }: Takeover, by: Holder): Semaphore {
   const current = semaphore.holders.find((h) => h.id === holder.id);
-  if (current === undefined || current.bootId !== holder.bootId || current.stage !== 'preparing') return semaphore;
+  if (current === undefined || current.stage !== 'preparing') return semaphore;
+  // Taken anew in the same boot shows in `since`, kept for another errand in `reason`.
+  const isAsJudged =
+    current.bootId === holder.bootId && current.since === holder.since && current.reason === holder.reason;
+  if (!isAsJudged) return semaphore;
   return releaseSlot(semaphore, holder.id, { at: by.since, what: 'taken over', by: by.id, why: evidence });
 }

@@ -25,7 +25,7 @@ export function viewOf(group: string, memory: UpgradeMemory, os: OsSight, seenAt
     verified: memory.verified?.id ?? null,
     // A host without deployments has nothing to say of them while nothing is under way.
     waiting: waiting?.reason ?? (os.kind === 'unknown' ? os.why : null),
-    hint: waiting?.hint ?? (os.kind === 'unknown' ? os.hint : null),
+    hint: waiting !== null ? (waiting.hint ?? null) : os.kind === 'unknown' ? os.hint : null,
     layered: booted === null ? [] : [...booted.requestedPackages, ...booted.localPackages],
     liveApplied: booted?.liveApplied === true,
     pinned: booted?.pinned === true,
@@ -34,7 +34,7 @@ export function viewOf(group: string, memory: UpgradeMemory, os: OsSight, seenAt
   };
 }
 
-/** Leave the view where `status` and the report find it. */
+/** Leave the view where `status` and the report find it. @returns whether it says anything new besides its time */
 export async function leaveView(
   {
     host,
@@ -45,14 +45,22 @@ export async function leaveView(
   },
   memory: UpgradeMemory,
   os: OsSight,
-): Promise<void> {
+): Promise<boolean> {
+  const before = await readView(host.files);
   const view = viewOf(group.name, memory, os, host.clock.timestamp());
   await host.files.replace(upgradeViewFile, `${JSON.stringify(view)}\n`, { mode: 0o644, owner: null });
+  return JSON.stringify({ ...before, seenAt: '' }) !== JSON.stringify({ ...view, seenAt: '' });
 }
 
 /** @returns null where nobody has looked in this boot, or left what this version does not understand */
 export async function readView(files: Pick<ReadOnlyFiles, 'readText'>): Promise<UpgradeView | null> {
   const text = await files.readText(upgradeViewFile);
   const value = text === null ? null : parseJsonObject<UpgradeView>(text);
-  return typeof value?.phase === 'string' && typeof value.group === 'string' ? (value as UpgradeView) : null;
+  const isWhole =
+    typeof value?.phase === 'string' &&
+    typeof value.group === 'string' &&
+    Array.isArray(value.conflicts) &&
+    Array.isArray(value.layered) &&
+    [value.booted, value.staged, value.rollback].every((release) => typeof release === 'object');
+  return isWhole ? (value as UpgradeView) : null;
 }
