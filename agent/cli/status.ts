@@ -44,6 +44,9 @@ const localTypes: readonly ConditionType[] = [
   'DockerInstalled',
 ];
 
+/** A unit that is gone or masked is this host's own fault, too, whatever it belongs to. */
+const localReasons: readonly string[] = ['UnitMissing', 'UnitMasked'];
+
 /**
  * What greenboot asks, and may roll the host back by: only what was not amiss before the reboot into this deployment, and
  * a cluster file that this version of the agent does not accept. A host that nobody has configured, one that never had
@@ -60,7 +63,9 @@ async function showLocal(context: CommandContext): Promise<number> {
   const before = await baselineBefore(host.files);
   const isNew = (type: ConditionType): boolean => before !== null && !before.unmet.includes(type);
   const conditions = report.conditions.filter(
-    (c) => (localTypes.includes(c.type) && isNew(c.type)) || c.reason === 'InvalidClusterFile',
+    (c) =>
+      ((localTypes.includes(c.type) || localReasons.includes(c.reason)) && isNew(c.type)) ||
+      c.reason === 'InvalidClusterFile',
   );
   const summary = conditions.length === 0 ? 'ready' : summarize(conditions);
   const local: StatusReport = { ...report, summary, conditions };

@@ -1,10 +1,12 @@
 // The verbs of upgrades and reboots as an operator meets them: what they say, what they refuse, what they leave behind.
 
 import { describe, expect, test } from 'bun:test';
+import type { ConditionType } from '../../../agent/model/condition.ts';
 import type { AgentError } from '../../../agent/model/errors.ts';
 import { deniedKey, holdKey, nodeKey, semaphoreKey, targetKey } from '../../../agent/model/keys.ts';
 import { upgradeFile } from '../../../agent/model/paths.ts';
 import type { UpgradeMemory } from '../../../agent/model/upgrade.ts';
+import { freshMemory } from '../../../agent/upgrade/machine.ts';
 import { type FakeEtcd, fakeEtcd } from '../../support/fake-etcd.ts';
 import type { FakeHost } from '../../support/fake-host.ts';
 import type { FakeRelease } from '../../support/fake-os-tree.ts';
@@ -229,8 +231,9 @@ describe('an operator of the fleet', () => {
 });
 
 describe('status --local, which greenboot asks', () => {
-  const leave = (host: FakeHost, unmet: readonly string[]): void => {
-    const memory = { schema: 1, phase: 'verifying', began: { bootId: 'b', uptimeMs: 0 }, baseline: { met: [], unmet } };
+  const leave = (host: FakeHost, unmet: readonly ConditionType[]): void => {
+    const fresh = freshMemory(host.clock.timestamp(), { bootId: 'b', uptimeMs: 0 });
+    const memory: UpgradeMemory = { ...fresh, phase: 'verifying', baseline: { met: [], unmet } };
     host.files.put({ [upgradeFile]: { text: JSON.stringify(memory), mode: 0o600 } });
   };
 
