@@ -1,8 +1,8 @@
 // A portal is an address and a port at which an iSCSI target answers; one spelling for each, as sessions report it.
 
+import { formatIpv6, parseIpv6 } from '../model/ipv6-address.ts';
+import { iscsiPort } from '../model/iscsi-portal.ts';
 import { formatAddress, parseAddress } from '../model/network-address.ts';
-
-const defaultPort = 3260;
 
 export interface Portal {
   readonly kind: 'portal';
@@ -22,9 +22,9 @@ export interface RefusedPortal {
 /** A portal as written by the operator; the port may be left out. */
 export function parsePortal(text: string): Portal | RefusedPortal {
   const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([0-9]+))?$/.exec(text);
-  if (parts === null) return parseIpv6(text) === null ? malformed : bareIpv6(text);
+  if (parts === null) return text.includes('.') || parseIpv6(text) === null ? malformed : bareIpv6(text);
   const [, bracketed, plain = '', portText] = parts;
-  const port = portText === undefined ? defaultPort : portNumber(portText);
+  const port = portText === undefined ? iscsiPort : portNumber(portText);
   if (port === null) return badPort;
   if (bracketed !== undefined) return ipv6Portal(bracketed, port);
   const address = parseAddress(plain);
@@ -47,7 +47,7 @@ const badPort: RefusedPortal = {
   kind: 'refused',
   rule: 'malformed-value',
   message: 'the port of a portal must be a number from 1 to 65535',
-  remedy: `correct the number, or leave it out: ${defaultPort}`,
+  remedy: `correct the number, or leave it out: ${iscsiPort}`,
 };
 
 const hostName: RefusedPortal = {
@@ -62,12 +62,13 @@ function bareIpv6(text: string): RefusedPortal {
   return {
     ...malformed,
     message: 'the address of a portal must stand in brackets when it is IPv6, or its end could be taken for the port',
-    remedy: `write it in brackets and in quotes: "[${text}]:${defaultPort}"`,
+    remedy: `write it in brackets and in quotes: "[${text}]:${iscsiPort}"`,
   };
 }
 
 function ipv6Portal(text: string, port: number): Portal | RefusedPortal {
-  const groups = parseIpv6(text);
+  // A dotted quad at the end is legal, and is asked for in the other spelling: sessions never report it so.
+  const groups = text.includes('.') ? null : parseIpv6(text);
   if (groups === null) return malformed;
   const first = groups[0] ?? 0;
   if ((first & 0xffc0) === 0xfe80) {
@@ -88,33 +89,4 @@ function ipv6Portal(text: string, port: number): Portal | RefusedPortal {
     };
   }
   return { kind: 'portal', text: `[${formatIpv6(groups)}]:${port}`, address: null };
-}
-
-/** Eight groups of 16 bits; null for anything else, and for the forms with a zone or with an IPv4 address at the end. */
-function parseIpv6(text: string): readonly number[] | null {
-  const [head = '', tail, ...rest] = text.split('::');
-  if (rest.length > 0) return null;
-  const groupsOf = (part: string): string[] => (part === '' ? [] : part.split(':'));
-  const before = groupsOf(head);
-  const after = groupsOf(tail ?? '');
-  const missing = 8 - before.length - after.length;
-  if (tail === undefined ? missing !== 0 : missing < 1) return null;
-  const groups = [...before, ...Array.from({ length: missing }, () => '0'), ...after];
-  return groups.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group))
-    ? groups.map((group) => Number.parseInt(group, 16))
-    : null;
-}
-
-/** As RFC 5952 asks: lower case, no leading zeros, the first of the longest runs of two zeros and more left out. */
-function formatIpv6(groups: readonly number[]): string {
-  let start = 0;
-  let length = 0;
-  for (let from = 0; from < groups.length; from++) {
-    const end = groups.findIndex((group, i) => i >= from && group !== 0);
-    const run = (end < 0 ? groups.length : end) - from;
-    if (run > length) [start, length] = [from, run];
-  }
-  const hex = groups.map((group) => group.toString(16));
-  if (length < 2) return hex.join(':');
-  return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
 }

@@ -1,5 +1,7 @@
 // A portal is an address and a port, `192.168.98.253:3260` or `[fd00::1]:3260`, written one way so that texts compare.
 
+import { formatIpv6, parseIpv6 } from './ipv6-address.ts';
+
 export interface IscsiPortal {
   /** Without brackets; an IPv6 address as RFC 5952 writes it. */
   readonly address: string;
@@ -38,43 +40,10 @@ export function normalPortal(text: string): string {
   return portal === null ? text : portalText(portal);
 }
 
-/** RFC 5952: lower case, no leading zeros, the first longest run of zeros as `::`. @returns null for what is no address */
+/** @returns null for what is no IPv6 address; its zone stays as it is */
 function canonicalAddress(text: string): string | null {
   const [address = '', zone] = text.toLowerCase().split('%');
-  const groups = groupsOf(address);
+  const groups = parseIpv6(address);
   if (groups === null) return null;
-  let best = { at: -1, length: 1 };
-  for (let at = 0; at < groups.length; at++) {
-    let length = 0;
-    while (groups[at + length] === 0) length++;
-    if (length > best.length) best = { at, length };
-  }
-  const words = groups.map((group) => group.toString(16));
-  const joined =
-    best.at < 0
-      ? words.join(':')
-      : `${words.slice(0, best.at).join(':')}::${words.slice(best.at + best.length).join(':')}`;
-  return zone === undefined ? joined : `${joined}%${zone}`;
-}
-
-/** The eight groups of an IPv6 address; null for anything else. */
-function groupsOf(address: string): number[] | null {
-  const halves = address.split('::');
-  if (halves.length > 2) return null;
-  const parts = halves.map((half) => (half === '' ? [] : half.split(':').flatMap(wordsOf)));
-  const [head = [], tail] = parts;
-  if ([...head, ...(tail ?? [])].some((word) => word === null)) return null;
-  const known = [...head, ...(tail ?? [])].map((word) => word ?? 0);
-  if (tail === undefined) return known.length === 8 ? known : null;
-  if (known.length > 7) return null;
-  const zeros = Array.from({ length: 8 - known.length }, () => 0);
-  return [...known.slice(0, head.length), ...zeros, ...known.slice(head.length)];
-}
-
-/** One group, or the two that a dotted quad stands for. */
-function wordsOf(part: string): (number | null)[] {
-  if (/^[0-9a-f]{1,4}$/.test(part)) return [Number.parseInt(part, 16)];
-  const octets = /^\d{1,3}(?:\.\d{1,3}){3}$/.test(part) ? part.split('.').map(Number) : [];
-  const [a = 256, b = 256, c = 256, d = 256] = octets;
-  return [a, b, c, d].some((octet) => octet > 255) ? [null] : [a * 256 + b, c * 256 + d];
+  return zone === undefined ? formatIpv6(groups) : `${formatIpv6(groups)}%${zone}`;
 }
