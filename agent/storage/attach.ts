@@ -186,15 +186,14 @@ async function provision(
     }
     const plan = planStorage(seen.sight, storageRequest);
     if (plan.kind === 'refused') throw refusal(plan.refusals);
-    if (plan.steps.length === 0) return seen.sight.disks;
+    const [first] = plan.steps;
+    if (first === undefined) return seen.sight.disks;
     const again = plan.steps.find((s) => done.includes(describeStep(s)));
     if (again !== undefined || pass > mostPasses) {
       // docker-storage-setup ends with 0 when it has ignored what it was asked for.
-      throw new AgentError(
-        'oserr',
-        `"${describeStep(again ?? plan.steps[0] ?? { kind: 'reboot', component: 'storage', why: '' })}" ended well and changed nothing`,
-        { hint: 'run it by hand and read what it says; then systemctl start diyc-agent-storage' },
-      );
+      throw new AgentError('oserr', `"${describeStep(again ?? first)}" ended well and changed nothing`, {
+        hint: 'run it by hand and read what it says; then systemctl start diyc-agent-storage',
+      });
     }
     const memory = await recall(host.files);
     await apply(

@@ -4,7 +4,6 @@ import { sizeText } from '../model/byte-size.ts';
 import type { AbsolutePath } from '../model/paths.ts';
 import type { Step } from '../model/step.ts';
 import {
-  contentOf,
   type DockerStorageConfig,
   dockerDirectory,
   dockerPoolVolume,
@@ -16,12 +15,19 @@ import {
   type VolumeGroup,
   volumePath,
 } from '../model/storage.ts';
-import { claimOf, describeDisk, type Refusal, type SeenDisk, type StoragePlan, type StorageRequest } from './plan.ts';
+import {
+  claimOf,
+  describeDisk,
+  givenUp,
+  poolPercent,
+  type SeenDisk,
+  type StoragePlan,
+  type StorageRequest,
+  twoGroups,
+} from './plan.ts';
 import { judgeDisk } from './verdict.ts';
 
 const mebibyte = 1024 ** 2;
-/** A pool keeps this share of what is added for its metadata; see planStorage. */
-const poolPercent = 90;
 
 /** Physical volumes of the group whose device has become larger than LVM uses; by less than an extent does not count. */
 export function grownVolumes(lvm: LvmState, group: VolumeGroup): readonly PhysicalVolume[] {
@@ -77,32 +83,11 @@ export function planAddition(
   const group = ownGroup(lvm, request);
   if ('kind' in group) return group;
   const verdict = judgeDisk(seen.disk, lvm, claimOf(request, seen.path));
-  if (verdict.kind === 'refused') {
-    const isGivenUp = verdict.mayWipe && seen.disk.serial !== null && docker.wipe.includes(seen.disk.serial);
-    if (!isGivenUp) {
-      const refusal: Refusal = {
-        reason: 'DiskNotBlank',
-        message: `${seen.path} (${describeDisk(seen.disk)}) is not taken for docker: ${verdict.found}`,
-        hint: verdict.hint,
-      };
-      return { kind: 'refused', refusals: [refusal] };
-    }
-  }
+  const given = verdict.kind === 'refused' ? givenUp(seen, verdict, docker) : null;
+  if (given !== null && 'reason' in given) return { kind: 'refused', refusals: [given] };
   // A run that was cut off after the disk had joined the group: what is left is to use it.
   if (verdict.kind === 'ours') return planGrowth(lvm, request, fileSystemBytes);
-  const wipe: Step[] =
-    verdict.kind === 'refused' && seen.disk.serial !== null
-      ? [
-          {
-            kind: 'wipeDisk',
-            component: 'storage',
-            why: `its serial ${seen.disk.serial} is listed under wipe in the cluster file`,
-            path: seen.path,
-            serial: seen.disk.serial,
-            found: contentOf(seen.disk),
-          },
-        ]
-      : [];
+  const wipe: Step[] = given === null ? [] : [given];
   return asFarAsMounted(
     [
       ...wipe,
@@ -184,13 +169,7 @@ function ownGroup(lvm: LvmState, { cluster, node, docker }: StorageRequest): Vol
       'diyc-agent status says what storage waits for',
     );
   }
-  if (second !== undefined) {
-    return refused(
-      'TwoGroups',
-      `two volume groups are called ${group.name} (${group.uuid} and ${second.uuid}): disks of two hosts are in this one`,
-      'find out which belongs here (pvs -o +vg_uuid,vg_tags), and take the other disk away',
-    );
-  }
+  if (second !== undefined) return { kind: 'refused', refusals: [twoGroups(group, second)] };
   const owner = ownerOf(group);
   if (owner?.node === node && owner.cluster === cluster) return group;
   return refused(

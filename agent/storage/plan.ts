@@ -16,7 +16,7 @@ import {
   type VolumeGroup,
   volumePath,
 } from '../model/storage.ts';
-import { type Claim, judgeDisk } from './verdict.ts';
+import { type Claim, type DiskVerdict, judgeDisk } from './verdict.ts';
 
 /** A declared disk and what was found under its name. */
 export interface SeenDisk {
@@ -66,7 +66,7 @@ export type StoragePlan =
 /** docker's directory beside a thin pool: images' metadata, container logs, local volumes. */
 const rootPercentBesidePool = 20;
 /** What a new pool leaves: room for its metadata to grow, and for the spare copy that a repair needs. */
-const poolPercent = 90;
+export const poolPercent = 90;
 /** mkfs.xfs refuses less than 300 MB, and docker needs room for at least one image. */
 const smallestRootBytes = 512 * 1024 * 1024;
 
@@ -80,6 +80,30 @@ function rootSize(docker: DockerStorageConfig, freeBytes: number): Step<'makeVol
   if (docker.driver === 'overlay2') return { percentOfFree: 100 };
   const isEnough = (freeBytes * rootPercentBesidePool) / 100 >= smallestRootBytes;
   return isEnough ? { percentOfFree: rootPercentBesidePool } : { bytes: smallestRootBytes };
+}
+
+/** A disk that carries something: wiped when the operator gave its serial up, and refused otherwise. */
+export function givenUp(
+  { path, disk }: SeenDisk,
+  verdict: Extract<DiskVerdict, { kind: 'refused' }>,
+  docker: DockerStorageConfig,
+): Refusal | Step<'wipeDisk'> {
+  const { serial } = disk;
+  if (verdict.mayWipe && serial !== null && docker.wipe.includes(serial)) {
+    const why = `its serial ${serial} is listed under wipe in the cluster file`;
+    return { kind: 'wipeDisk', component: 'storage', why, path, serial, found: contentOf(disk) };
+  }
+  const message = `${path} (${describeDisk(disk)}) is not taken for docker: ${verdict.found}`;
+  return { reason: 'DiskNotBlank', message, hint: verdict.hint };
+}
+
+/** Which of the two is meant cannot be told by their name. */
+export function twoGroups(group: VolumeGroup, second: VolumeGroup): Refusal {
+  return {
+    reason: 'TwoGroups',
+    message: `two volume groups are called ${group.name} (${group.uuid} and ${second.uuid}): disks of two hosts are in this one`,
+    hint: 'find out which belongs here (pvs -o +vg_uuid,vg_tags), and take the other disk away',
+  };
 }
 
 /**
@@ -98,23 +122,12 @@ export function planStorage(sight: StorageSight, request: StorageRequest): Stora
   for (const { path, disk, verdict } of verdicts) {
     if (verdict.kind === 'ours') continue;
     if (verdict.kind === 'refused') {
-      const isGivenUp = verdict.mayWipe && disk.serial !== null && docker.wipe.includes(disk.serial);
-      if (!isGivenUp || disk.serial === null) {
-        refusals.push({
-          reason: 'DiskNotBlank',
-          message: `${path} (${describeDisk(disk)}) is not taken for docker: ${verdict.found}`,
-          hint: verdict.hint,
-        });
+      const given = givenUp({ path, disk }, verdict, docker);
+      if ('reason' in given) {
+        refusals.push(given);
         continue;
       }
-      wipes.push({
-        kind: 'wipeDisk',
-        component: 'storage',
-        why: `its serial ${disk.serial} is listed under wipe in the cluster file`,
-        path,
-        serial: disk.serial,
-        found: contentOf(disk),
-      });
+      wipes.push(given);
     }
     fresh.push(path);
   }
@@ -189,15 +202,7 @@ function groupRefusals(
 ): Refusal[] {
   const [group, second] = groups;
   if (group === undefined) return [];
-  if (second !== undefined) {
-    return [
-      {
-        reason: 'TwoGroups',
-        message: `two volume groups are called ${group.name} (${group.uuid} and ${second.uuid}): disks of two hosts are in this one`,
-        hint: 'find out which belongs here (pvs -o +vg_uuid,vg_tags), and take the other disk away',
-      },
-    ];
-  }
+  if (second !== undefined) return [twoGroups(group, second)];
   const where = sight.lvm.physicalVolumes.filter((p) => p.volumeGroupUuid === group.uuid).map((p) => p.path);
   if (!verdicts.some((v) => v.verdict.kind === 'ours')) {
     // A declared disk that is in it was refused because of that, or is given up with it. Nothing is wiped for a group
