@@ -139,7 +139,12 @@ export interface UpgradeMemory {
   readonly errand: Errand | null;
   readonly ask: Ask | null;
   /** The deployment that was booted before the reboot. */
-  readonly cameFrom: { readonly release: Release; readonly checksum: string } | null;
+  readonly cameFrom: {
+    readonly release: Release;
+    readonly checksum: string;
+    /** Checksums of what else could be booted then: that it still can says nothing of what the reboot was for. */
+    readonly beside?: readonly string[];
+  } | null;
   /** How the host was before the reboot: what was met has to be met again. Null: nobody knows. */
   readonly baseline: Baseline | null;
   /** Since when, in this boot, the node has been as good as before; null while it is not. */

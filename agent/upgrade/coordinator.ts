@@ -170,12 +170,18 @@ async function go(
 ): Promise<Outcome> {
   const { node } = coordination;
   const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
-  await freshSnapshot(coordination, seen, errand);
+  try {
+    await freshSnapshot(coordination, seen, errand);
+  } catch (error) {
+    // A slot from an attempt that was ended is of use to others meanwhile.
+    if (needsSlot && isAgentError(error)) await giveBack(coordination, slots, error.message);
+    throw error;
+  }
   // Before the slot is taken: a node that may not go anyway does not keep others from going.
   const untaken: Parameters<typeof gatherProof>[4] = needsSlot
     ? { known: true, value: { isHeld: true, message: 'to be taken once everything else is right' } }
     : null;
-  const first = await gatherProof(coordination, seen, errand, memory.ask, untaken);
+  const first = await gatherProof(coordination, seen, errand, memory.ask, untaken, memory.missed);
   if (objections(first).length > 0) return await standStill(coordination, slots, first, needsSlot);
   if (needsSlot) {
     const answer = await slots.take({
@@ -189,7 +195,7 @@ async function go(
       return await standStill(
         coordination,
         slots,
-        await gatherProof(coordination, seen, errand, memory.ask, slot),
+        await gatherProof(coordination, seen, errand, memory.ask, slot, memory.missed),
         false,
       );
     }
@@ -202,6 +208,7 @@ async function go(
     errand,
     memory.ask,
     needsSlot ? slotNow(coordination, again) : null,
+    memory.missed,
   );
   if (objections(proof).length > 0) return await standStill(coordination, slots, proof, needsSlot);
 
@@ -213,7 +220,8 @@ async function go(
     phase: 'rebooting',
     since: sight.now,
     began: sight.instant,
-    cameFrom: state === null || release === null ? null : { release, checksum: state.checksum },
+    cameFrom:
+      state === null || release === null ? null : { release, checksum: state.checksum, beside: besideOf(sight.os) },
     baseline: baselineOf(sight.conditions),
     goodSince: null,
     proof,
@@ -242,7 +250,9 @@ async function go(
 
 /** @throws AgentError `tempfail` when an operator took it back, or wants something else, since it was decided */
 function asAsked(now: UpgradeMemory, decided: UpgradeMemory): UpgradeMemory {
-  if (now.ask?.at === decided.ask?.at && now.ask?.kind === decided.ask?.kind) return now;
+  const isSame = now.ask?.at === decided.ask?.at && now.ask?.kind === decided.ask?.kind;
+  // In another phase it is another run of the agent on this host that is further.
+  if (isSame && now.phase === decided.phase) return now;
   throw new AgentError('tempfail', 'will not reboot this host: something else is asked of it than a moment ago', {
     hint: 'diyc-agent upgrade status shows what it does now',
   });
@@ -330,7 +340,9 @@ async function standStill(
   const reason = against.map(objectionText).join('; ');
   let isNews = false;
   const hint = against.find((item) => item.hint !== undefined)?.hint;
-  if (mayHold) await giveBack(coordination, slots, reason);
+  const { memory: now } = await readMemory(coordination.host.files);
+  // Another run on this host may have got further, and reboots it with this very slot.
+  if (mayHold && now?.phase === 'ready-to-go') await giveBack(coordination, slots, reason);
   const { uptimeMs, bootId } = await bootInstant(coordination.host);
   const memory = await note(coordination, (now) => {
     isNews = now.waiting?.reason !== reason;
@@ -428,6 +440,11 @@ export function reasonOf(errand: Errand): string {
     : `rollback to ${errand.release.text}: ${errand.reason}`;
 }
 
+/** What could be booted besides, as checksums. */
+function besideOf(os: Look['sight']['os']): string[] {
+  return os.kind === 'tree' ? os.state.deployments.filter((d) => !d.booted && !d.staged).map((d) => d.checksum) : [];
+}
+
 function aboutOf({ errand }: UpgradeMemory): string {
   return errand === null ? '' : reasonOf(errand);
 }
@@ -440,7 +457,8 @@ function limitOf({ config }: Coordination, { ask }: UpgradeMemory): number {
 function missedHolders(memory: UpgradeMemory, { sight, fleet }: Look): UpgradeMemory['missed'] {
   if (!fleet.known) return memory.missed;
   const reporting = new Set(fleet.value.records.keys());
-  return missedNow(fleet.value.semaphore.holders, reporting, memory.missed, sight.instant);
+  const holders = [fleet.value.semaphore, ...fleet.value.elsewhere].flatMap((s) => s.holders);
+  return missedNow(holders, reporting, memory.missed, sight.instant);
 }
 
 /** Holders that died before they rebooted, as this node has seen it over minutes. */

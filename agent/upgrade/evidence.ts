@@ -8,21 +8,29 @@ import { parsePortal } from '../model/iscsi-portal.ts';
 import { type Known, known } from '../model/known.ts';
 import { formatLedgerFile, snapshotDirectory, under } from '../model/paths.ts';
 import type { Proof } from '../model/proof.ts';
-import type { Ask, Errand } from '../model/upgrade.ts';
+import type { Holder } from '../model/semaphore.ts';
+import type { Ask, BootInstant, Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { type Coordination, isMember } from './coordination.ts';
 import { type FormatVerdict, judgeFormats } from './formats.ts';
 import { type Other, type ProofSight, prove } from './proof.ts';
 import { formatPackagesOf, type Look, stateOf, unknownFrom } from './sight.ts';
+import { judgeHolder } from './takeover.ts';
 
 const answerWithinMs = 5_000;
 
-/** Look at everything and put it together. @param slot null where the strategy needs none */
+/**
+ * Look at everything and put it together.
+ *
+ * @param slot null where the strategy needs none
+ * @param missed since when this node has missed holders of slots
+ */
 export async function gatherProof(
   coordination: Coordination,
   { sight, fleet }: Look,
   errand: Errand,
   ask: Ask | null,
   slot: ProofSight['slot'],
+  missed: UpgradeMemory['missed'] = [],
 ): Promise<Proof> {
   const { host, config, node, group } = coordination;
   const others = config.nodes.filter((n) => n.name !== node.name);
@@ -60,7 +68,8 @@ export async function gatherProof(
       const answer = surveyed[index];
       return answer === undefined ? [] : [{ node: member.name, surveyed: answer }];
     }),
-    onTheirWay: holders.map((h) => h.id),
+    // One that is away for too long is not on its way any more: with further slots the others would follow it.
+    onTheirWay: holders.filter((h) => !isLost(h, fleet, missed, sight.instant)).map((h) => h.id),
     others: fleet.known
       ? known(
           others.map((n): Other => {
@@ -79,6 +88,12 @@ export async function gatherProof(
     portals,
     formats,
   });
+}
+
+function isLost(holder: Holder, fleet: Look['fleet'], missed: UpgradeMemory['missed'], now: BootInstant): boolean {
+  const since = missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
+  const reports = fleet.known && fleet.value.records.has(holder.id);
+  return judgeHolder(holder, reports, since, now).kind === 'lost';
 }
 
 /** Who asked for the reboot need not be waited for. */

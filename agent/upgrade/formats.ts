@@ -47,6 +47,16 @@ const nothing: Part = { crossings: [], refusal: null };
 function judgeEtcd({ errand, from, to, ledger }: FormatSight): Part {
   const before = versionOf('etcd', from.get('etcd'));
   const after = versionOf('etcd', to.get('etcd'));
+  const unread = to.get('etcd');
+  if (after === null && unread !== undefined) {
+    return {
+      crossings: [],
+      refusal: {
+        message: `the version of ${unread} cannot be read, so nobody knows whether it can read etcd's data`,
+        hint: 'report this; until then rpm-ostree itself goes there, on your own judgement',
+      },
+    };
+  }
   if (after === null) {
     if (before === null) return nothing;
     return {
@@ -61,13 +71,22 @@ function judgeEtcd({ errand, from, to, ledger }: FormatSight): Part {
   if (written !== null && isOlder(after, written)) {
     const steps =
       written.major === 3 && written.minor >= 6
-        ? `on one member: etcdctl downgrade enable ${after.major}.${after.minor}.0; then try again`
+        ? `etcdctl downgrade enable ${after.major}.${after.minor}.0 on one member; once etcdctl endpoint status shows that storage version everywhere, rpm-ostree rollback by hand, one node at a time: the agent does not see a storage version that was lowered`
         : `etcd has no way back from ${minorOf(written)}: stop all members and restore a snapshot taken by ${minorOf(after)}, or move on instead`;
     return {
       crossings: [],
       refusal: {
         message: `etcd's data are of ${minorOf(written)}, and ${errand.kind === 'rollback' ? 'the earlier deployment' : 'the deployment'} has etcd ${after.text}, which would not start on them`,
         hint: steps,
+      },
+    };
+  }
+  if (before !== null && written === null && isOlder(after, before)) {
+    return {
+      crossings: [],
+      refusal: {
+        message: `etcd would go back from ${before.text} to ${after.text}, and nobody knows which version its data are of`,
+        hint: 'start the other members, so that they can be asked; then try again',
       },
     };
   }

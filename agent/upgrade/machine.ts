@@ -132,7 +132,7 @@ export function nextMove(memory: UpgradeMemory, sight: Sight): Move {
     case 'rolling-back':
       return memory.began.bootId === sight.instant.bootId
         ? whileShuttingDown(memory, sight)
-        : afterReboot(memory, sight);
+        : afterReboot(memory, sight, memory.phase === 'rolling-back');
     case 'verifying':
     case 'recovering':
       return whileVerifying(memory, sight);
@@ -337,6 +337,9 @@ function rollbackAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
     };
     return rest({ ...memory, ask: null }, sight, waiting, laterMs);
   }
+  if (memory.lost?.release === release.id && memory.lost.times >= maxLostReboots) {
+    return rest({ ...memory, ask: null }, sight, rollbackLost(release, nameOf(bootedOf(state))), laterMs);
+  }
   return goFor(memory, sight, { kind: 'rollback', release, checksum: earlier.checksum, reason: ask.reason });
 }
 
@@ -355,12 +358,34 @@ function fromReadyToGo(memory: UpgradeMemory, sight: Sight): Move {
   // What has been cleared out of the way since, or has come into it, is looked at here; the slot and the proof by the act.
   const obstacle = obstacleOf(memory, sight, errand);
   if (obstacle !== null) {
+    const newer = towardsNewer(memory, sight, errand);
+    if (newer !== null) return newer;
     const waiting = { reason: obstacle.reason, ...(obstacle.hint === undefined ? {} : { hint: obstacle.hint }) };
     const resting = rest(memory, sight, waiting, obstacle.againMs);
     return { memory: resting.memory, act: releaseIfHeld(sight, obstacle.reason) };
   }
   // What was waited for stays told until the act has looked again: otherwise it would come and go with every look.
   return { memory, act: { act: 'go', errand } };
+}
+
+/** Something newer takes the place of what waits: else it would wait for ever for canaries that went on to the newer one. */
+function towardsNewer(memory: UpgradeMemory, sight: Sight, errand: Errand): Move | null {
+  if (errand.kind !== 'upgrade' || sight.os.kind !== 'tree' || !sight.fleet.known || sight.fleet.value.slot !== null)
+    return null;
+  const wish = wishOf(memory, sight);
+  const { state } = sight.os;
+  if (wish.release !== null || !wish.stage || state.transaction !== null) return null;
+  const every = sight.group.checkEverySecs * 1_000;
+  const candidate = state.cachedUpdate;
+  const isNewer = candidate?.base != null && candidate.base !== upNext(memory, state)?.base;
+  if (isNewer && deniedOffer(sight.fleet.value.denied, wish, candidate) === null) {
+    const what = `${wish.word ?? 'latest'} ${candidate.base}`;
+    if (memory.stagedAt?.what !== what || hasPassed(memory.stagedAt.at, every, sight)) {
+      return { memory: { ...memory, stagedAt: { what, at: sight.instant } }, act: { act: 'stage', release: null } };
+    }
+  }
+  if (!hasPassed(memory.checkedAt ?? memory.began, every, sight)) return null;
+  return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check' } };
 }
 
 /** Nobody wants it any more, or the deployment that was to be booted is gone or not to be booted any more. */
@@ -412,6 +437,16 @@ function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstac
       againMs: laterMs,
     };
   }
+  const health = healthOf(sight.conditions, null);
+  const settledMs = sight.group.readyWithinSecs * 1_000;
+  if (!health.isGood && sight.instant.uptimeMs < settledMs) {
+    // What is not met before the reboot is not asked for after it: a release that breaks it would pass.
+    return {
+      reason: `this host is still coming up: ${health.message}`,
+      hint: `it goes as it is ${Math.round(settledMs / 60_000)} min after it was booted`,
+      againMs: soonMs,
+    };
+  }
   if (errand.kind === 'upgrade' && !sight.group.canary.includes(sight.node)) {
     const waitFor = sight.fleet.value.canariesToWaitFor(errand.release);
     if (waitFor.length > 0) {
@@ -442,10 +477,9 @@ function whileShuttingDown(memory: UpgradeMemory, sight: Sight): Move {
   return enter(memory, sight, 'ready-to-go');
 }
 
-/** The first look in a new boot. */
-function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
+/** The first look in a new boot. @param isWayBack the host was on its way back to the earlier deployment, or there already */
+function afterReboot(memory: UpgradeMemory, sight: Sight, isWayBack: boolean): Move {
   const { errand } = memory;
-  const isWayBack = memory.phase === 'rolling-back';
   if (errand === null || errand.kind === 'reboot') return enter(memory, sight, isWayBack ? 'recovering' : 'verifying');
   if (sight.os.kind === 'unknown') return rest(memory, sight, { reason: sight.os.why, hint: sight.os.hint }, soonMs);
   const state = sight.os.kind === 'tree' ? sight.os.state : null;
@@ -453,18 +487,16 @@ function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
   if (booted?.checksum === errand.checksum) {
     return enter(memory, sight, isWayBack || errand.kind === 'rollback' ? 'recovering' : 'verifying');
   }
-  if (errand.kind === 'rollback') {
-    const reason = `the rollback to ${errand.release.text} did not take: the host is in ${nameOf(booted)} again`;
-    const waiting = {
-      reason,
-      hint: 'rpm-ostree status shows what is deployed; rpm-ostree rollback --reboot tries again',
-    };
-    return rest(inPhase({ ...memory, waiting }, sight, 'recovering'), sight, waiting, laterMs);
-  }
+  if (errand.kind === 'rollback') return afterLostRollback(memory, sight, errand, booted);
   // Another reboot while it recovered: not one for that release, so nothing follows for it.
   if (isWayBack) return enter(memory, sight, 'recovering');
   const isBack = booted !== null && booted.checksum === memory.cameFrom?.checksum;
-  const wasTried = isBack && state?.deployments.some((d) => d.checksum === errand.checksum && !d.staged) === true;
+  const written = state?.deployments.filter((d) => !d.staged) ?? [];
+  const wasThere = memory.cameFrom?.beside?.includes(errand.checksum) === true;
+  const isThere = wasThere
+    ? written[0]?.checksum === errand.checksum
+    : written.some((d) => d.checksum === errand.checksum);
+  const wasTried = isBack && isThere;
   if (wasTried) {
     // greenboot or the boot loader went back: what they saw was enough for them.
     const denial = denialNow(sight, errand.release, 'it was booted and the host fell back to the deployment before it');
@@ -475,10 +507,34 @@ function afterReboot(memory: UpgradeMemory, sight: Sight): Move {
   return enter({ ...memory, stagedAt: null, lost: { release: errand.release.id, times } }, sight, 'recovering');
 }
 
+/** Power was cut before it was written down, or the boot loader would not have it: it is tried again, but not for ever. */
+function afterLostRollback(
+  memory: UpgradeMemory,
+  sight: Sight,
+  errand: Exclude<Errand, { kind: 'reboot' }>,
+  booted: Deployment | null,
+): Move {
+  const times = memory.lost?.release === errand.release.id ? memory.lost.times + 1 : 1;
+  const counted = { ...memory, lost: { release: errand.release.id, times } };
+  const isThere = sight.os.kind === 'tree' && rollbackOf(sight.os.state)?.checksum === errand.checksum;
+  if (memory.phase === 'rolling-back' && memory.ask === null && isThere && times < maxLostReboots) {
+    // What is booted was found red before; what an operator asked for is proven anew once the host is well.
+    return { memory: inPhase(counted, sight, 'rolling-back'), act: { act: 'fall-back', errand } };
+  }
+  return rest(inPhase(counted, sight, 'recovering'), sight, rollbackLost(errand.release, nameOf(booted)), laterMs);
+}
+
+function rollbackLost(release: Release, booted: string): { reason: string; hint: string } {
+  return {
+    reason: `the rollback to ${release.text} did not take: the host is in ${booted} again`,
+    hint: 'rpm-ostree status shows what is deployed; rpm-ostree rollback --reboot tries again',
+  };
+}
+
 function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
   if (memory.began.bootId !== sight.instant.bootId) {
     // Another reboot in between, by whomever: what is booted now has to prove itself from the beginning.
-    return afterReboot({ ...memory, phase: memory.phase === 'verifying' ? 'rebooting' : 'rolling-back' }, sight);
+    return afterReboot(memory, sight, memory.phase === 'recovering');
   }
   const health = healthOf(sight.conditions, memory.baseline);
   const isRed = sight.greenboot === 'red';
@@ -528,7 +584,13 @@ function notReadyInTime(memory: UpgradeMemory, sight: Sight, why: string): Move 
       reason: `${errand.release.text} is red, and the deployment before it is not there any more: ${why}`,
       hint: 'rpm-ostree status shows what can be booted; the slot is kept, so nobody follows',
     };
-    return rest(inPhase({ ...memory, untoldDenial: denial, ask: null }, sight, 'recovering'), sight, waiting, laterMs);
+    const red = rest(
+      inPhase({ ...memory, untoldDenial: denial, ask: null }, sight, 'recovering'),
+      sight,
+      waiting,
+      laterMs,
+    );
+    return sight.fleet.known ? { memory: red.memory, act: { act: 'deny', denial } } : red;
   }
   return rest(
     memory,
@@ -554,7 +616,7 @@ function verified(memory: UpgradeMemory, sight: Sight): Move {
   const { errand } = memory;
   const booted = sight.os.kind === 'tree' ? bootedOf(sight.os.state) : null;
   const release = booted === null || sight.os.kind !== 'tree' ? null : (sight.os.releases.get(booted.checksum) ?? null);
-  const isDone = memory.phase === 'verifying' || errand?.kind === 'rollback';
+  const isDone = memory.phase === 'verifying' || (errand?.kind === 'rollback' && booted?.checksum === errand.checksum);
   const steady: UpgradeMemory = {
     ...inPhase(memory, sight, 'steady'),
     errand: null,

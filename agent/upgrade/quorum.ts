@@ -67,12 +67,18 @@ export function judgeQuorum(sight: QuorumSight): ProofItem {
     ...judged.flatMap((j) => (j.fault === null ? [] : [`${j.node} ${j.fault}`])),
     ...asked.filter((m) => m.surveyed.view === null).map((m) => `${m.node} ${m.surveyed.detail}`),
   ];
+  const onTheirWay = others.filter((m) => !asked.includes(m)).map((m) => m.node);
   const without = sight.isMember ? `without ${sight.node}` : 'as it is';
-  const rest = ill.length === 0 ? '' : ` (not counted: ${ill.join(', ')})`;
+  const uncounted = [...ill, ...onTheirWay.map((node) => `${node} is on its way`)];
+  const rest = uncounted.length === 0 ? '' : ` (not counted: ${uncounted.join(', ')})`;
   const count = `${well.length} of ${voters} voters are well ${without}: ${well.join(', ') || 'none'}; ${needed} are needed${rest}`;
   if (well.length >= needed) return { question, answer: 'yes', message: count };
   if (sight.acceptOutage && voters <= 2 && ill.length === 0) {
     return { question, answer: 'yes', message: `${count}; an operator accepts that etcd is away meanwhile` };
+  }
+  if (onTheirWay.length > 0 && well.length + onTheirWay.length >= needed) {
+    const back = `it goes on once ${onTheirWay.join(', ')} is back: diyc-agent reboot status shows how far that is`;
+    return { question, answer: 'no', message: count, hint: back };
   }
   const lone =
     voters <= 2 && ill.length === 0 ? '--accept-outage reboots it all the same; etcd is away meanwhile' : hint;

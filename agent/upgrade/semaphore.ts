@@ -30,7 +30,9 @@ export function takeSlot(semaphore: Semaphore, holder: Holder, limits: Limits): 
   const others = semaphore.holders.filter((h) => h.id !== holder.id);
   const own = semaphore.holders.find((h) => h.id === holder.id);
   if (own !== undefined) {
-    const kept = { ...holder, since: own.since };
+    // Marked in this very boot: it may be on its way down, and must not look as if it had died before its reboot.
+    const stage = own.bootId === holder.bootId ? own.stage : holder.stage;
+    const kept = { ...holder, since: own.since, stage };
     return { outcome: 'held', isNew: false, semaphore: { ...semaphore, holders: sorted([...others, kept]) } };
   }
   if (others.length >= limits.slots) {

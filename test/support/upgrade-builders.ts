@@ -126,11 +126,11 @@ export function fleetSight(overrides: Partial<FleetSight> = {}): FleetSight {
 }
 
 /** The store does not answer. */
-export const unknownFleet: Sight['fleet'] = {
+export const unknownFleet = {
   known: false,
   why: 'etcd does not answer',
   hint: 'look at etcd',
-};
+} as const;
 
 /** What may be left out keeps the healthy value. */
 export interface SightOverrides extends Partial<Omit<Sight, 'fleet' | 'group'>> {

@@ -22,7 +22,7 @@ interface Site {
 }
 
 /** Node a1 with etcd up on all three; the others report that they are ready. */
-function site(upgrade = 'upgrade: { soak: 5s }\n', isImage = true, isRoot = true): Site {
+async function site(upgrade = 'upgrade: { soak: 5s }\n', isImage = true, isRoot = true): Promise<Site> {
   const clock = virtualClock();
   const etcd = fakeEtcd({ members: ['192.168.99.51', '192.168.99.52', '192.168.99.53'], clock, mode: 'up' });
   const host = packagedHost({
@@ -35,6 +35,8 @@ function site(upgrade = 'upgrade: { soak: 5s }\n', isImage = true, isRoot = true
     ...(isImage ? { osTree: { releases: [old, next] } } : {}),
     files: { '/proc/cmdline': 'root=/dev/sda1\n' },
   });
+  // A host that has just come up waits until it is as well as it will be.
+  await clock.advance(1_200_000);
   for (const [node, address] of [
     ['a2', '192.168.99.52'],
     ['a3', '192.168.99.53'],
@@ -70,7 +72,7 @@ function stored(etcd: FakeEtcd, key: string): unknown {
 
 describe('an operator on one node', () => {
   test('asks for an upgrade, and the unit goes as far as the reboot', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     const asked = await runVerb(host, ['upgrade', 'apply', '--timeout', '0s']);
     expect([asked.code, asked.stdout]).toEqual([75, 'still waiting: the run is under way; it goes on by itself\n']);
     const run = await runVerb(host, ['upgrade', 'run']);
@@ -89,7 +91,7 @@ describe('an operator on one node', () => {
   });
 
   test('sees what is offered and every question of the proof, and nothing is changed', async () => {
-    const { host } = site();
+    const { host } = await site();
     const run = await runVerb(host, ['upgrade', 'check']);
     expect(run.code).toBe(2);
     expect(run.stdout).toStartWith('booted    41.1\nstaged    nothing\nrollback  nothing\noffered   41.2\n');
@@ -98,7 +100,7 @@ describe('an operator on one node', () => {
   });
 
   test('stages without a reboot, and takes an ask back', async () => {
-    const { host } = site();
+    const { host } = await site();
     expect((await runVerb(host, ['upgrade', 'stage'])).stdout).toStartWith('staged; ');
     expect((await runVerb(host, ['upgrade', 'stage'])).stdout).toBe('the origin has nothing newer\n');
     await runVerb(host, ['upgrade', 'apply', '--timeout', '0s']);
@@ -108,7 +110,7 @@ describe('an operator on one node', () => {
   });
 
   test('on a host that is not image-based gets the reason, and can reboot it all the same', async () => {
-    const { host } = site(undefined, false);
+    const { host } = await site(undefined, false);
     for (const verb of [['upgrade', 'check'], ['upgrade', 'stage'], ['upgrade', 'apply'], ['rollback']]) {
       const run = await runVerb(host, verb);
       expect([verb, run.code]).toEqual([verb, 64]);
@@ -121,7 +123,7 @@ describe('an operator on one node', () => {
   });
 
   test('who is not root is told so before anything happens', async () => {
-    const { host } = site(undefined, true, false);
+    const { host } = await site(undefined, true, false);
     for (const verb of [['upgrade', 'apply'], ['upgrade', 'run'], ['rollback'], ['reboot']]) {
       expect((await runVerb(host, verb)).code).toBe(77);
     }
@@ -129,7 +131,7 @@ describe('an operator on one node', () => {
   });
 
   test('cannot roll back where there is nothing to go back to', async () => {
-    const { host } = site();
+    const { host } = await site();
     const run = await runVerb(host, ['rollback']);
     expect(run.code).toBe(65);
     expect((run.error as AgentError).hint).toContain('upgrade stage <version>');
@@ -138,7 +140,7 @@ describe('an operator on one node', () => {
 
 describe('an operator of the fleet', () => {
   test('gives a target, holds, resumes, and everybody can read by whom and why', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     expect((await runVerb(host, ['upgrade', 'target'])).stdout).toBe('group default has no target\n');
     expect((await runVerb(host, ['upgrade', 'target', '41.2'])).stdout).toContain(
       'goes to 41.2, one node after the other',
@@ -155,7 +157,7 @@ describe('an operator of the fleet', () => {
   });
 
   test('cannot send anybody to a release that is denied, until it is allowed', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     const denial = {
       release: { id: next.checksum, text: '41.2' },
       reason: 'no docker',
@@ -175,14 +177,14 @@ describe('an operator of the fleet', () => {
   });
 
   test('is told that nobody follows a target where upgrades are not declared', async () => {
-    const { host } = site('');
+    const { host } = await site('');
     const run = await runVerb(host, ['upgrade', 'target', 'latest']);
     expect(run.code).toBe(78);
     expect((run.error as AgentError).hint).toContain('add upgrade: {}');
   });
 
   test('names the groups there are when one is not', async () => {
-    const { host } = site();
+    const { host } = await site();
     for (const verb of [
       ['upgrade', 'status'],
       ['upgrade', 'hold'],
@@ -195,7 +197,7 @@ describe('an operator of the fleet', () => {
   });
 
   test('sees who holds the slot, and frees it only with a second word', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     const holder = {
       id: 'a3',
       kind: 'node',
@@ -223,7 +225,7 @@ describe('an operator of the fleet', () => {
   });
 
   test('hears of a store that is gone by its own error', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     etcd.setAll('refused');
     expect((await runVerb(host, ['upgrade', 'status'])).code).toBe(69);
     expect((await runVerb(host, ['upgrade', 'hold'])).code).toBe(69);
@@ -238,14 +240,14 @@ describe('status --local, which greenboot asks', () => {
   };
 
   test('has nothing against a host that nobody configured', async () => {
-    const { host } = site();
+    const { host } = await site();
     await host.files.remove('/etc/diyc-agent/cluster.yaml');
     const run = await runVerb(host, ['status', '--local']);
     expect([run.code, run.stdout]).toEqual([0, 'this host has no cluster file: there is nothing to judge\n']);
   });
 
   test('is red by what was not amiss before the reboot, and by nothing else', async () => {
-    const { host, etcd } = site();
+    const { host, etcd } = await site();
     etcd.setAll('refused');
     expect((await runVerb(host, ['status', '--local'])).code).toBe(0);
     await host.files.remove('/usr/bin/dockerd');
@@ -261,7 +263,7 @@ describe('status --local, which greenboot asks', () => {
   });
 
   test('is red by a cluster file that this version does not accept', async () => {
-    const { host } = site('upgrade: { slots: 0 }\n');
+    const { host } = await site('upgrade: { slots: 0 }\n');
     const run = await runVerb(host, ['status', '--local']);
     expect(run.code).toBe(1);
     expect(run.stdout).toContain('the cluster file is invalid');
