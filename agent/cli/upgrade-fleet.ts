@@ -1,8 +1,9 @@
 // `upgrade target|allow|hold|resume`: an operator's word on a whole group, written in etcd where every node reads it.
 
 import { upgradeOf } from '../model/cluster-config.ts';
-import { AgentError } from '../model/errors.ts';
+import { AgentError, isAgentError } from '../model/errors.ts';
 import { printableLine } from '../model/printable.ts';
+import { upgradeUnit } from '../model/upgrade.ts';
 import { groupNames } from '../upgrade/coordination.ts';
 import { allowRelease, type FleetPlace, isNamed, readFleetState, setHold, setTarget } from '../upgrade/fleet-state.ts';
 import type { Action, CommandContext } from './command.ts';
@@ -46,8 +47,22 @@ export const upgradeTarget: Action = async (context, options, args) =>
       );
     }
     await setTarget(place, { schema: 1, release: word, by: operator(fleet), at: context.host.clock.timestamp() });
-    return `group ${place.group} goes to ${word}, one node after the other; diyc-agent upgrade status shows how far they are`;
+    const isOn = await beginHere(context, place, fleet);
+    const when = `the nodes look for it every 10 minutes${isOn ? ', this one now' : ''}`;
+    return `group ${place.group} goes to ${word}, one node after the other; ${when}; diyc-agent upgrade status shows how far they are`;
   });
+
+/** Whoever gave the target wants to see something happen. @returns false on a host that is not of the group, and without root */
+async function beginHere({ host }: CommandContext, place: FleetPlace, { config, self }: Fleet): Promise<boolean> {
+  if (self === null || upgradeOf(config, self).name !== place.group) return false;
+  try {
+    await host.units.queueStart([upgradeUnit]);
+    return true;
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
+    return false;
+  }
+}
 
 /** Take a release off the list of those that are not to be tried again. */
 export const upgradeAllow: Action = async (context, options, args) =>

@@ -151,6 +151,8 @@ export interface UpgradeMemory {
   readonly goodSince: BootInstant | null;
   /** Reboots for a release from which the host came back in its old deployment, not having tried the new one. */
   readonly lost: { readonly release: string; readonly times: number } | null;
+  /** Boots since then that ended before the host had proven itself, in which nobody asked for a reboot. */
+  readonly restarts: number;
   /** A verdict that the fleet does not know yet. */
   readonly untoldDenial: Denial | null;
   /** The release this node has proven itself in. */

@@ -92,28 +92,35 @@ async function ended({ host }: Coordination, outcome: Outcome, isNews: boolean):
 
 function slotKeeper(coordination: Coordination): SlotKeeper {
   const { host, store, config, group } = coordination;
-  if (group.fleetLockUrl !== null) return foreignSlots(coordination, group.fleetLockUrl);
-  return etcdSlots({
-    store,
-    clock: host.clock,
-    cluster: config.cluster,
-    group: group.name,
-    groups: groupNames(config),
-  });
+  const { clock } = host;
+  const slots = etcdSlots({ store, clock, cluster: config.cluster, group: group.name, groups: groupNames(config) });
+  return group.fleetLockUrl === null ? slots : foreignSlots(coordination, slots, group.fleetLockUrl);
 }
 
-/** A FleetLock server is not asked what it has given: the memory says so before it is asked for it. */
-function foreignSlots(coordination: Coordination, url: string): SlotKeeper {
-  const { host, group } = coordination;
-  const slots = fleetLockSlots({ client: host.fleetLock, url, group: group.name });
+/**
+ * Slots of a FleetLock server, each with one in etcd beside it: the server knows nothing of etcd's quorum, and only etcd
+ * shows who is on the way. There the server alone decides how many, so etcd's slots never run out, but for members.
+ */
+function foreignSlots(coordination: Coordination, inEtcd: SlotKeeper, url: string): SlotKeeper {
+  const { host, group, node, config } = coordination;
+  const foreign = fleetLockSlots({ client: host.fleetLock, url, group: group.name });
   return {
-    ...slots,
     async take(request) {
+      const shown = await inEtcd.take({ ...request, slots: config.nodes.length });
+      if (!shown.held) return shown;
+      // The server is not asked what it has given: the memory says so before it is asked for it.
       await note(coordination, (now) => ({ ...now, foreignSlot: true }));
-      return await slots.take(request);
+      const answer = await foreign.take(request);
+      if (!answer.held) await inEtcd.release(node.name, node.name, answer.message);
+      return answer;
+    },
+    async markRebooting(id) {
+      await foreign.markRebooting(id);
+      await inEtcd.markRebooting(id);
     },
     async release(id, by, why) {
-      await slots.release(id, by, why);
+      await foreign.release(id, by, why);
+      await inEtcd.release(id, by, why);
       await note(coordination, (now) => ({ ...now, foreignSlot: false }));
     },
   };
@@ -224,6 +231,7 @@ async function go(
       state === null || release === null ? null : { release, checksum: state.checksum, beside: besideOf(sight.os) },
     baseline: baselineOf(sight.conditions),
     goodSince: null,
+    restarts: 0,
     proof,
     waiting: null,
     // What an operator leaves is not to be tried again by the others either.
@@ -233,6 +241,7 @@ async function go(
         : now.untoldDenial,
   }));
   try {
+    await tellInTime(coordination, leaving.untoldDenial);
     await publishProof(coordination, proof);
     if (needsSlot) await slots.markRebooting(node.name);
     coordination.reporter.emit({ event: 'upgrade.rebooting', about: aboutOf(leaving) });
@@ -455,7 +464,8 @@ function limitOf({ config }: Coordination, { ask }: UpgradeMemory): number {
 }
 
 function missedHolders(memory: UpgradeMemory, { sight, fleet }: Look): UpgradeMemory['missed'] {
-  if (!fleet.known) return memory.missed;
+  // An absence that nobody watched is none: five minutes without the store say nothing about a holder.
+  if (!fleet.known) return [];
   const reporting = new Set(fleet.value.records.keys());
   const holders = [fleet.value.semaphore, ...fleet.value.elsewhere].flatMap((s) => s.holders);
   return missedNow(holders, reporting, memory.missed, sight.instant);

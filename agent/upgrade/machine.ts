@@ -32,6 +32,9 @@ export const shutdownWithinMs = 15 * 60_000;
 /** So often a reboot may come back without having tried the new deployment, before a person has to look. */
 export const maxLostReboots = 3;
 
+/** So often a host may reboot by itself in a new release, as greenboot gives a deployment three boots. */
+const maxRestarts = 3;
+
 /** While something is under way. */
 const soonMs = 15_000;
 /** While something stands in the way that takes its time. */
@@ -103,6 +106,7 @@ export function freshMemory(now: string, instant: BootInstant): UpgradeMemory {
     baseline: null,
     goodSince: null,
     lost: null,
+    restarts: 0,
     untoldDenial: null,
     verified: null,
     proof: null,
@@ -534,7 +538,16 @@ function rollbackLost(release: Release, booted: string): { reason: string; hint:
 function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
   if (memory.began.bootId !== sight.instant.bootId) {
     // Another reboot in between, by whomever: what is booted now has to prove itself from the beginning.
-    return afterReboot(memory, sight, memory.phase === 'recovering');
+    const again = { ...memory, restarts: memory.restarts + 1 };
+    return afterReboot(again, sight, memory.phase === 'recovering');
+  }
+  if (memory.restarts >= maxRestarts && memory.phase === 'verifying' && memory.errand?.kind === 'upgrade') {
+    // Each boot begins the deadline anew: a release that crashes the host again and again would never be red.
+    return notReadyInTime(
+      memory,
+      sight,
+      `the host rebooted ${memory.restarts} times by itself before it had proven itself`,
+    );
   }
   const health = healthOf(sight.conditions, memory.baseline);
   const isRed = sight.greenboot === 'red';
@@ -570,7 +583,9 @@ function notReadyInTime(memory: UpgradeMemory, sight: Sight, why: string): Move 
     const denial = denialNow(
       sight,
       errand.release,
-      `${sight.node} was not ready within ${within} after booting it: ${why}`,
+      memory.restarts >= maxRestarts
+        ? `${sight.node}: ${why}`
+        : `${sight.node} was not ready within ${within} after booting it: ${why}`,
     );
     const back = memory.cameFrom;
     if (back !== null && sight.os.kind === 'tree' && rollbackOf(sight.os.state)?.checksum === back.checksum) {
@@ -625,6 +640,7 @@ function verified(memory: UpgradeMemory, sight: Sight): Move {
     goodSince: null,
     waiting: null,
     lost: isDone ? null : memory.lost,
+    restarts: 0,
     lookAgain: null,
   };
   const booting = release?.text ?? 'what is booted';

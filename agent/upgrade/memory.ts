@@ -60,6 +60,7 @@ function isMemory(value: Fields<UpgradeMemory>): value is UpgradeMemory {
     value.proof !== undefined &&
     Array.isArray(value.missed) &&
     value.missed.every((m: unknown) => isObject<Missed>(m) && typeof m.holder === 'string' && isInstant(m.since)) &&
+    typeof value.restarts === 'number' &&
     typeof value.foreignSlot === 'boolean'
   );
 }

@@ -282,6 +282,16 @@ describe('FleetLock', () => {
     expect(await fleet.runUntil(() => fleet.memory('a1')?.verified?.text === '41.2', hour)).toBe(true);
   });
 
+  test('a server that gives a slot to everybody: members go one at a time all the same, and etcd shows who is on the way', async () => {
+    const fleet = await started({ groups, fleetLockServers: { [url]: slotServer(3) } });
+    fleet.publish('41.2');
+    await setTarget(fleet.place(), targetOf('41.2'));
+    expect(await fleet.runUntil(() => isVerified(fleet, '41.2'), 3 * hour)).toBe(true);
+    expect([fleet.leastUp, fleet.lostQuorum, fleet.orders.length]).toEqual([2, false, 3]);
+    const { log, holders } = fleet.semaphore();
+    expect([log.filter((e) => e.what === 'taken').length >= 3, holders]).toEqual([true, []]);
+  });
+
   test('a server that dies while the slot is held: it is given back once the server is there again', async () => {
     const server = slotServer(1);
     const fleet = await started({ groups, fleetLockServers: { [url]: server } });
