@@ -5,6 +5,9 @@
 //                  └── lost ───────┘             ▼
 //                            recovering ◀── rolling-back
 //
+// Besides: ready-to-go → steady, when nobody wants it any more; rebooting → recovering, when the host came back in what it
+// left; verifying → recovering, when there is no way back; steady → recovering, with a slot that nobody remembers taking.
+//
 // The memory it returns is written down before the act is carried out: after a crash in between the same sight leads to
 // the same act again, and every act may be repeated.
 
