@@ -5,7 +5,7 @@ BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 LAB_LONG = bash packaging/bootstrap.sh test && $(BUN) test/lab/lab.ts doctor --fix && $(BUN) packaging/payload.ts build/payload
 
-.PHONY: lab-storage test-long help bootstrap build check fix unit golden test payload demo lab bench rpm rpm-aarch64 repo tarball clean
+.PHONY: sim lab-storage lab-upgrade test-long help bootstrap build check fix unit golden test payload demo lab bench rpm rpm-aarch64 repo tarball clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -21,6 +21,9 @@ check: bootstrap ## types, lint with the walls, dead code
 
 fix: bootstrap ## format and apply the safe fixes
 	@node_modules/.bin/biome check --write
+
+sim: bootstrap ## a million steps of fleets that upgrade under faults; STEPS=n for another number
+	@$(BUN) test/simulation/long.ts $(STEPS)
 
 unit: bootstrap ## unit tests only, the quick round
 	@$(BUN) test/run.ts unit
@@ -47,6 +50,10 @@ lab: payload ## bring the lab up and leave it running; `bun test/lab/lab.ts down
 lab-storage: payload ## emulated machines: the longer storage scenarios (make test runs the brief ones)
 	@$(BUN) test/lab/vm/storage-lab.ts doctor --fix
 	@$(BUN) test/lab/vm/storage-lab.ts test --part long --payload build/payload
+
+lab-upgrade: payload ## real hosts: the longer upgrade scenarios (make test runs the brief ones)
+	@$(BUN) test/lab/lab.ts doctor --fix
+	@$(BUN) test/lab/lab.ts test --part upgrade --payload build/payload
 
 test-long: build ## the lab on other generations: Debian trixie and sid, the v2 store, the seed after the network
 	@$(LAB_LONG)

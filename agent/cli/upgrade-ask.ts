@@ -114,9 +114,9 @@ async function refuseDenied({ store, config, group }: Coordination, release: str
   if (denial === undefined) return;
   throw new AgentError(
     'config',
-    `cannot take ${denial.release.text}: it is denied for group ${group.name}: ${denial.reason} (${denial.by}, ${denial.at})`,
+    `cannot take ${denial.release.text}: it is denied: ${denial.reason} (${denial.by}, ${denial.at})`,
     {
-      hint: `diyc-agent upgrade allow ${release} takes it off the list, for the whole group`,
+      hint: `diyc-agent upgrade allow ${release} takes it off the list, for all nodes`,
     },
   );
 }

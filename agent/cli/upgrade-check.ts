@@ -3,7 +3,7 @@
 import { pendingOf } from '../model/deployment.ts';
 import { AgentError } from '../model/errors.ts';
 import type { Proof } from '../model/proof.ts';
-import type { Errand } from '../model/upgrade.ts';
+import type { Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { checkText } from '../render/upgrade-text.ts';
 import type { Coordination } from '../upgrade/coordination.ts';
 import { gatherProof } from '../upgrade/evidence.ts';
@@ -35,7 +35,7 @@ export const upgradeCheck: Action = async (context) => {
     const { memory } = await readMemory(host.files);
     const remembered = memory ?? freshMemory(seen.sight.now, seen.sight.instant);
     const view = viewOf(coordination.group.name, remembered, seen.sight.os, seen.sight.now);
-    const proof = await dryProof(coordination, seen);
+    const proof = await dryProof(coordination, seen, remembered);
     const denied = seen.fleet.known ? seen.fleet.value.denied : [];
     if (options.json) out(`${JSON.stringify({ schema: 1, candidate, view, denied, proof })}\n`);
     else out(checkText({ candidate, view, denied, proof }));
@@ -46,7 +46,7 @@ export const upgradeCheck: Action = async (context) => {
 };
 
 /** The proof as it would come out now, for what is staged or, without anything staged, for a plain reboot. */
-async function dryProof(coordination: Coordination, seen: Look): Promise<Proof> {
+async function dryProof(coordination: Coordination, seen: Look, { missed }: UpgradeMemory): Promise<Proof> {
   const { os } = seen.sight;
   const staged = os.kind === 'tree' ? pendingOf(os.state) : null;
   const release = staged === null || os.kind !== 'tree' ? undefined : os.releases.get(staged.checksum);
@@ -57,5 +57,6 @@ async function dryProof(coordination: Coordination, seen: Look): Promise<Proof> 
   const holders = seen.fleet.known ? seen.fleet.value.semaphore.holders.filter((h) => h.id !== seen.sight.node) : [];
   const isFree = holders.length < coordination.group.slots;
   const message = isFree ? 'a slot is free' : `taken: ${holders.map((h) => `${h.id} (${h.reason})`).join(', ')}`;
-  return gatherProof(coordination, seen, errand, null, { known: true, value: { isHeld: isFree, message } });
+  const slot = { known: true as const, value: { isHeld: isFree, message } };
+  return gatherProof(coordination, seen, errand, null, slot, missed);
 }

@@ -66,11 +66,11 @@ async function beginHere({ host }: CommandContext, place: FleetPlace, { config, 
 
 /** Take a release off the list of those that are not to be tried again. */
 export const upgradeAllow: Action = async (context, options, args) =>
-  await inGroup(context, options, async (place) => {
+  await inGroup(context, options, async (place, { config }) => {
     const word = args[0] ?? '';
-    const gone = await allowRelease(place, word);
+    const gone = await allowRelease(place, word, groupNames(config));
     if (gone.length === 0) {
-      throw new AgentError('data', `cannot allow "${word}": nothing of that name is denied for group ${place.group}`, {
+      throw new AgentError('data', `cannot allow "${word}": nothing of that name is denied`, {
         hint: 'diyc-agent upgrade status lists what is denied',
       });
     }

@@ -1,6 +1,8 @@
 // `upgrade run`: what the upgrade unit calls; does what is to be done now, and ends.
 
+import { isAgentError } from '../model/errors.ts';
 import { coordinate } from '../upgrade/coordinator.ts';
+import { leaveObstacle } from '../upgrade/view.ts';
 import type { Action } from './command.ts';
 import { openCoordination } from './coordination.ts';
 import { requireRoot } from './permission.ts';
@@ -13,6 +15,9 @@ export const upgradeRun: Action = async (context) => {
     const { memory } = await coordinate(coordination);
     if (context.options.json) context.out(`${JSON.stringify({ schema: 1, memory })}\n`);
     return 0;
+  } catch (error) {
+    if (isAgentError(error) && error.kind === 'data') await leaveObstacle(context.host, coordination.group.name, error);
+    throw error;
   } finally {
     close();
   }

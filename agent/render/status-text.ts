@@ -34,7 +34,9 @@ export function statusText(report: StatusReport, options: StatusTextOptions): st
 function conditionLines(c: Condition, width: number, options: StatusTextOptions, paint: Paint): string[] {
   const age = c.since === undefined ? '' : ageText(options.ageMs(c.since));
   const tone: Summary = c.status === 'True' ? 'ready' : c.severity === 'info' ? 'ready' : c.severity;
-  const first = `  ${paint(tone, c.status === 'True' ? marks.True : marks[c.status])}  ${c.type.padEnd(width)}  ${age.padStart(5)}  ${printable(c.message)}`;
+  // What never makes a host unready is no alarm: a release that is staged, a reboot that waits for its window.
+  const mark = c.status === 'False' && c.severity === 'info' ? '--' : marks[c.status];
+  const first = `  ${paint(tone, mark)}  ${c.type.padEnd(width)}  ${age.padStart(5)}  ${printable(c.message)}`;
   return c.status === 'True' || c.hint === undefined
     ? [first]
     : [first, `      ${' '.repeat(width)}         -> ${printable(c.hint)}`];

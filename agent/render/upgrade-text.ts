@@ -75,7 +75,11 @@ function progressOf(rows: readonly NodeRow[], target: UpgradeTarget | null): str
   const aim = wanted.find((r) => target !== null && isCalled(r, r.text.split(' ')[0] ?? null, target.release));
   const newest = aim?.id ?? mostCommon(wanted.map((r) => r.id));
   const text = wanted.find((r) => r.id === newest)?.text;
-  if (text === undefined) return `${rows.length} nodes, none of which reports a deployment`;
+  if (text === undefined) {
+    return rows.length === 1
+      ? '1 node, which reports no deployment'
+      : `${rows.length} nodes, none of which reports a deployment`;
+  }
   if (target !== null && target.release !== 'latest' && aim === undefined) {
     return `no node has ${target.release} staged or booted yet`;
   }

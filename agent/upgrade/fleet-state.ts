@@ -13,6 +13,7 @@ import { semaphoreOf } from './slots.ts';
 export interface FleetState {
   readonly hold: Hold | null;
   readonly target: UpgradeTarget | null;
+  /** In any group: what one node found red is not tried by the others either. */
   readonly denied: readonly Denial[];
   /** Of this group. */
   readonly semaphore: Semaphore;
@@ -41,14 +42,16 @@ export async function readFleetState(
     deniedKey(cluster, group),
     semaphoreKey(cluster, group),
     ...others.map((g) => semaphoreKey(cluster, g)),
+    ...others.map((g) => deniedKey(cluster, g)),
   ]);
+  const deniedElsewhere = elsewhere.splice(others.length);
   if (hold === undefined || target === undefined || denied === undefined || semaphore === undefined) {
     throw new AgentError('bug', 'the store answered fewer keys than it was asked for', { hint: 'report this' });
   }
   return {
     hold: understood<Hold>(hold, isHold),
     target: understood<UpgradeTarget>(target, isTarget),
-    denied: understood<DeniedReleases>(denied, isDenied)?.denied ?? [],
+    denied: [denied, ...deniedElsewhere].flatMap((value) => understood<DeniedReleases>(value, isDenied)?.denied ?? []),
     semaphore: semaphoreOf(semaphore, group),
     elsewhere: elsewhere.map((value, index) => semaphoreOf(value, others[index] ?? '')),
   };
@@ -62,8 +65,22 @@ export async function denyRelease(at: FleetPlace, denial: Denial): Promise<void>
   });
 }
 
-/** Take a release off the list. @returns what was taken off; empty when nothing is called so */
-export async function allowRelease(at: FleetPlace, word: string): Promise<readonly Denial[]> {
+/**
+ * Take a release off the lists of these groups.
+ *
+ * @returns what was taken off; empty when nothing is called so
+ */
+export async function allowRelease(
+  at: FleetPlace,
+  word: string,
+  groups: readonly string[] = [at.group],
+): Promise<readonly Denial[]> {
+  const gone: Denial[] = [];
+  for (const group of groups) gone.push(...(await takeOff({ ...at, group }, word)));
+  return gone;
+}
+
+async function takeOff(at: FleetPlace, word: string): Promise<readonly Denial[]> {
   let gone: readonly Denial[] = [];
   await change(at, deniedKey(at.cluster, at.group), isDenied, (found: DeniedReleases | null) => {
     const isMeant = (d: Denial): boolean => isNamed(d.release, word);

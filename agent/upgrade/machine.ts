@@ -454,6 +454,14 @@ function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstac
       againMs: soonMs,
     };
   }
+  const failed = failedNow(sight);
+  if (errand.kind === 'upgrade' && memory.ask === null && failed !== null) {
+    return {
+      reason: `this host is failed itself: ${failed}`,
+      hint: 'repair it first; diyc-agent upgrade apply on it upgrades it all the same',
+      againMs: laterMs,
+    };
+  }
   if (errand.kind === 'upgrade' && !sight.group.canary.includes(sight.node)) {
     const waitFor = sight.fleet.value.canariesToWaitFor(errand.release);
     if (waitFor.length > 0) {
@@ -639,7 +647,8 @@ function verified(memory: UpgradeMemory, sight: Sight): Move {
     ...inPhase(memory, sight, 'steady'),
     errand: null,
     ask: isDone ? null : memory.ask,
-    verified: release ?? memory.verified,
+    // What is failed now may have been so before; the others follow a canary that is well, not one that is no worse.
+    verified: failedNow(sight) === null ? (release ?? memory.verified) : memory.verified,
     goodSince: null,
     waiting: null,
     lost: isDone ? null : memory.lost,
@@ -649,6 +658,12 @@ function verified(memory: UpgradeMemory, sight: Sight): Move {
   const booting = release?.text ?? 'what is booted';
   const why = isDone ? `ready in ${booting} for ${sight.group.soakSecs} s` : `back and ready in ${booting}`;
   return { memory: steady, act: releaseIfHeld(sight, why) };
+}
+
+/** What makes this host red by itself, for people; null when nothing does. */
+function failedNow({ conditions }: Sight): string | null {
+  const failed = conditions.filter((c) => c.status !== 'True' && c.severity === 'failed');
+  return failed.length === 0 ? null : failed.map((c) => `${c.type}: ${c.message}`).join('; ');
 }
 
 function releaseIfHeld(sight: Sight, why: string): Act {

@@ -144,7 +144,8 @@ function clockAgrees({ others }: ProofSight): ProofItem {
     .map(({ node, reportAgeMs }) => ({ node, skewMs: reportAgeMs }));
   if (told.length === 0) return yes(question, 'no other node reports a time to compare with');
   const off = told.filter(({ skewMs }) => Math.abs(skewMs) > allowedSkewMs);
-  if (off.length * 2 < told.length || off.length === 0) {
+  // This host's own clock is one of them: two of three that agree are right.
+  if ((told.length - off.length + 1) * 2 > told.length + 1) {
     const whose = off.length === 0 ? '' : ` (not with that of ${off.map((o) => o.node).join(', ')})`;
     return yes(question, `this host's clock agrees with the other nodes'${whose}`);
   }

@@ -52,6 +52,26 @@ export async function leaveView(
   return JSON.stringify({ ...before, seenAt: '' }) !== JSON.stringify({ ...view, seenAt: '' });
 }
 
+/** The run could not even begin: what keeps it from that is told where the upgrade is told of. */
+export async function leaveObstacle(
+  { files, clock }: { readonly files: Files; readonly clock: { timestamp(): string } },
+  group: string,
+  obstacle: { readonly message: string; readonly hint: string },
+): Promise<void> {
+  const present = await readView(files);
+  const now = clock.timestamp();
+  const nothing = { booted: null, staged: null, rollback: null, verified: null, layered: [], conflicts: [] };
+  const view: UpgradeView = {
+    ...(present ?? { ...nothing, liveApplied: false, pinned: false, since: now }),
+    group,
+    phase: 'recovering',
+    waiting: obstacle.message,
+    hint: obstacle.hint,
+    seenAt: now,
+  };
+  await files.replace(upgradeViewFile, `${JSON.stringify(view)}\n`, { mode: 0o644, owner: null });
+}
+
 /** @returns null where nobody has looked in this boot, or left what this version does not understand */
 export async function readView(files: Pick<ReadOnlyFiles, 'readText'>): Promise<UpgradeView | null> {
   const text = await files.readText(upgradeViewFile);

@@ -193,7 +193,7 @@ describe('a bad release', () => {
   });
 });
 
-test('two groups: what one denies, and holds, is its own; members count in both', async () => {
+test('two groups: what one denies the other does not try; slots are its own, and members count in both', async () => {
   const fleet = await started({
     nodes: 5,
     members: 5,
@@ -210,9 +210,14 @@ test('two groups: what one denies, and holds, is its own; members count in both'
     },
   });
   await setTarget(fleet.place('blue'), targetOf('41.2'));
+  await fleet.run(5 * hour);
   await setTarget(fleet.place('green'), targetOf('41.2'));
   await fleet.run(5 * hour);
   expect([fleet.denied('blue'), fleet.denied('green')]).toEqual([['41.2'], []]);
+  expect(versions(fleet)).toEqual(['41.1', '41.1', '41.1', '41.1', '41.1']);
+  await setTarget(fleet.place('blue'), null);
+  await allowRelease(fleet.place('green'), '41.2', ['blue', 'green']);
+  await fleet.run(5 * hour);
   expect(versions(fleet)).toEqual(['41.1', '41.1', '41.2', '41.2', '41.2']);
   expect([fleet.lostQuorum, most <= 2]).toEqual([false, true]);
 });

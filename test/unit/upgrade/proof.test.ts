@@ -114,8 +114,14 @@ describe('each question', () => {
     [
       'ClockAgrees',
       { others: known([other('a2', {}, 120_001), other('a3')]) },
+      'yes',
+      "this host's clock agrees with the other nodes' (not with that of a2)",
+    ],
+    [
+      'ClockAgrees',
+      { others: known([other('a2', {}, 120_001), other('a3'), other('a4', {}, -900_000)]) },
       'unknown',
-      "this host's clock is 120 s ahead of a2",
+      "this host's clock is 120 s ahead of a2, 900 s behind a4",
     ],
     [
       'ClockAgrees',
