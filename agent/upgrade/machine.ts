@@ -38,6 +38,9 @@ export const maxLostReboots = 3;
 /** So often a host may reboot by itself in a new release, as greenboot gives a deployment three boots. */
 const maxRestarts = 3;
 
+/** So many times longer a host may take to become ready while etcd does not answer. */
+const patienceWithoutStore = 3;
+
 /** While something is under way. */
 const soonMs = 15_000;
 /** While something stands in the way that takes its time. */
@@ -231,8 +234,10 @@ function towardsUpgrade(
   const booted = bootedOf(state);
   const bootedRelease = booted === null ? undefined : releases.get(booted.checksum);
   if (wish.release !== null && booted !== null && bootedRelease !== undefined) {
-    if (isCalled(bootedRelease, booted.version, wish.release))
-      return rest({ ...memory, ask: null }, sight, null, laterMs);
+    if (isCalled(bootedRelease, booted.version, wish.release)) {
+      const told = memory.ask === null ? null : { reason: `this host is in ${bootedRelease.text} already` };
+      return rest({ ...memory, ask: null }, sight, told, laterMs);
+    }
   }
   return towardsStaged(memory, sight, state, wish);
 }
@@ -582,7 +587,9 @@ function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
       ? "greenboot's checks are still running"
       : health.message;
   const forMs = sight.instant.uptimeMs - memory.began.uptimeMs;
-  const withinMs = sight.group.readyWithinSecs * 1_000;
+  // Without a store most of what is missing may be the others' fault; a release that breaks this host's network is red all
+  // the same, only later.
+  const withinMs = sight.group.readyWithinSecs * 1_000 * (sight.fleet.known ? 1 : patienceWithoutStore);
   if (forMs < withinMs) return rest(looked, sight, { reason: `not ready yet since the reboot: ${why}` }, soonMs);
   return notReadyInTime(looked, sight, why);
 }

@@ -75,6 +75,20 @@ export class Lab {
     for (const node of this.nodes) await node.putFiles({ [`${SEED_DIR[place]}/cluster.yaml`]: clusterFile });
   }
 
+  /** The version of a Debian package that all hosts have. */
+  async installedVersion(name: string): Promise<string> {
+    const status = await readFile(join(this.#disk.base, 'var/lib/dpkg/status'), 'utf8');
+    const stanza = status.split('\n\n').find((text) => text.startsWith(`Package: ${name}\n`));
+    const version = /^Version: (\S+)$/m.exec(stanza ?? '')?.[1];
+    if (version === undefined) throw new Error(`the hosts have no package ${name}`);
+    return version;
+  }
+
+  /** A program of the hosts' own, on this machine. */
+  ownProgram(argv: readonly string[]): string[] {
+    return ['chroot', this.#disk.base, ...argv];
+  }
+
   /** A further host, off, with a blank disk and the cluster file of the others. */
   async add(name: string, address: string): Promise<Host> {
     const host = new Host(this.names, this.#disk, name, address, this.options.seedPlace);

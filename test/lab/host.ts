@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { refuseWhenInterrupted } from './interrupt.ts';
 import { cgroupName, hostNetns, type LabNames, switchPort } from './lab-id.ts';
@@ -27,6 +27,9 @@ export interface Disk {
   readonly image: string;
 }
 
+/** The text of a file; or a program's, which is put there executable; or where a link leads. */
+export type DiskFile = string | { readonly program: string } | { readonly link: string };
+
 export interface UnitState {
   readonly active: string;
   readonly sub: string;
@@ -44,6 +47,7 @@ export class Host {
   readonly #names: LabNames;
   readonly #dir: string;
   readonly #disk: Disk;
+  #insideCount = 0;
 
   constructor(names: LabNames, disk: Disk, name: string, address: string, seedPlace: SeedPlace) {
     this.name = name;
@@ -63,7 +67,7 @@ export class Host {
   }
 
   /** A blank disk with these files on it; the host has to be off. */
-  async prepare(files: Readonly<Record<string, string>>): Promise<void> {
+  async prepare(files: Readonly<Record<string, DiskFile>>): Promise<void> {
     if (await this.isOn()) throw new Error(`${this.name} is on: its disk cannot be prepared`);
     await rm(this.#dir, { recursive: true, force: true });
     for (const folder of ['upper', 'work', 'root', 'docker', 'containerd']) {
@@ -73,12 +77,17 @@ export class Host {
   }
 
   /** Writes onto the disk of a host that is off: a mounted overlay does not notice changes below it. */
-  async putFiles(files: Readonly<Record<string, string>>): Promise<void> {
+  async putFiles(files: Readonly<Record<string, DiskFile>>): Promise<void> {
     if (await this.isOn()) throw new Error(`${this.name} is on: files are put on its disk while it is off`);
-    for (const [path, text] of Object.entries(files)) {
+    for (const [path, file] of Object.entries(files)) {
       const target = join(this.#dir, 'upper', path);
       await mkdir(dirname(target), { recursive: true });
-      await writeFile(target, text);
+      if (typeof file === 'string') await writeFile(target, file);
+      else if ('link' in file) await symlink(file.link, target);
+      else {
+        await writeFile(target, file.program);
+        await chmod(target, 0o755);
+      }
     }
   }
 
@@ -195,6 +204,34 @@ export class Host {
       timeoutMs,
       env: HOST_ENV,
     });
+  }
+
+  /**
+   * A program that the host may go down under: a unit of the host's own, which a shutdown ends as it ends a session.
+   *
+   * @returns 137 as exit code when the host was rebooted before the program had ended
+   */
+  async inside(argv: readonly string[], timeoutMs: number): Promise<Outcome> {
+    const unit = `lab-inside-${++this.#insideCount}`;
+    const folder = `/var/tmp/${unit}`;
+    const boot = await this.bootId();
+    const script =
+      'd=$1; shift; mkdir "$d"; "$@" >"$d/out" 2>"$d/err"; echo $? >"$d/code.new"; mv "$d/code.new" "$d/code"';
+    const started = await this.exec([
+      ...['systemd-run', '--quiet', '--collect', `--unit=${unit}`, `--setenv=PATH=${HOST_ENV.PATH}`],
+      ...['sh', '-c', script, 'sh', folder, ...argv],
+    ]);
+    if (started.code !== 0) throw new Error(`systemd-run on ${this.name}: ${started.stderr.trim()}`);
+    const code = await until(`${argv.join(' ')} on ${this.name} to end`, timeoutMs, async () => {
+      if (await this.has(`${folder}/code`)) return yes(Number(await this.readText(`${folder}/code`)));
+      return (await this.bootId()) === boot ? notYet('it runs') : yes(137);
+    });
+    return {
+      code,
+      stdout: await this.readText(`${folder}/out`),
+      stderr: await this.readText(`${folder}/err`),
+      timedOut: false,
+    };
   }
 
   /** What a program that must succeed says, by the same way. */

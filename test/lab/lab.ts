@@ -12,7 +12,7 @@ import { during, say } from './progress.ts';
 import { check, install } from './requirements.ts';
 import { endRunning, tail } from './run.ts';
 import { type Scenario, Skip } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { SCENARIOS, UPGRADE_SCENARIOS } from './scenarios.ts';
 import { pause } from './wait.ts';
 
 const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
@@ -20,7 +20,7 @@ const USAGE = `usage: bun test/lab/lab.ts COMMAND [options]
   doctor [--fix]      what this machine lacks for the lab; --fix installs packages
   up                  three hosts from power-on to ready; they stay
   demo                the same with the fleet's table, the leases and the ping matrix, and down again
-  test [--only NAME]  the scenarios (--only may be repeated)
+  test [--only NAME]  the scenarios (--only may be repeated; --part upgrade: the longer ones about upgrades)
   exec HOST -- CMD …  a program on a host of a lab that is up
   down                ends it and leaves nothing behind
 
@@ -104,13 +104,15 @@ async function startingPoint(lab: Lab, scenario: Scenario): Promise<void> {
   await lab.untilReady();
 }
 
-async function test(options: LabOptions, only: readonly string[]): Promise<number> {
+async function test(options: LabOptions, only: readonly string[], part: string | undefined): Promise<number> {
+  const every = [...SCENARIOS, ...UPGRADE_SCENARIOS];
   for (const wanted of only) {
-    if (!SCENARIOS.some((scenario) => scenario.name === wanted)) {
-      throw new Error(`no scenario ${wanted}; there are ${SCENARIOS.map((scenario) => scenario.name).join(', ')}`);
+    if (!every.some((scenario) => scenario.name === wanted)) {
+      throw new Error(`no scenario ${wanted}; there are ${every.map((scenario) => scenario.name).join(', ')}`);
     }
   }
-  const chosen = only.length === 0 ? SCENARIOS : SCENARIOS.filter((scenario) => only.includes(scenario.name));
+  const ofPart = part === 'upgrade' ? UPGRADE_SCENARIOS : SCENARIOS;
+  const chosen = only.length === 0 ? ofPart : every.filter((scenario) => only.includes(scenario.name));
   const count = { passed: 0, failed: 0, skipped: 0 };
   await requireMachine();
   const lab = await during('preparing three blank hosts', () => Lab.create(options));
@@ -154,6 +156,7 @@ function parse(argv: readonly string[]) {
       'old-flannel': { type: 'boolean', default: false },
       id: { type: 'string', default: 'main' },
       only: { type: 'string', multiple: true, default: [] },
+      part: { type: 'string' },
       keep: { type: 'boolean', default: false },
       fix: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -168,6 +171,8 @@ async function main(argv: readonly string[]): Promise<number> {
     // before anything is taken down for the sake of a typing error
     suiteNamed(parsed.values.suite);
     labNames(parsed.values.id);
+    const { part } = parsed.values;
+    if (part !== undefined && part !== 'upgrade') throw new Error(`--part ${part}: upgrade, or nothing for the others`);
     if (!(parsed.values.seed in SEED_PLACES)) throw new Error(`--seed ${parsed.values.seed}: cmdline or dir`);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
@@ -222,7 +227,12 @@ async function perform(
   command: string,
   rest: readonly string[],
   options: LabOptions,
-  flags: { readonly fix: boolean; readonly keep: boolean; readonly only: readonly string[] },
+  flags: {
+    readonly fix: boolean;
+    readonly keep: boolean;
+    readonly only: readonly string[];
+    readonly part?: string | undefined;
+  },
 ): Promise<number> {
   const { names } = options;
   try {
@@ -239,7 +249,7 @@ async function perform(
           if (!flags.keep) await during('taking the lab down', () => down(names));
         }
       case 'test': {
-        const code = await test(options, flags.only);
+        const code = await test(options, flags.only, flags.part);
         if (!flags.keep) await during('taking the lab down', () => down(names));
         return code;
       }

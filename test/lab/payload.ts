@@ -1,7 +1,7 @@
 /** What is installed on every host before its first boot, as a package would: agent, units, presets, flanneld. */
 
-import { chmod, copyFile, cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, copyFile, cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { busyboxTar, IMAGE_TAR } from './images.ts';
 import { run } from './run.ts';
 
@@ -13,6 +13,17 @@ export interface Payload {
   /** Undefined: hosts without an overlay network. */
   readonly flanneld: string | undefined;
 }
+
+/**
+ * nspawn gives each boot an id of its own by a mount over the kernel's file. systemd loses that mount where it makes a
+ * new /proc for a unit (ProtectKernelTunables=), and the unit would see the id of the machine that the lab runs on, which
+ * never changes. So a copy is made at boot and mounted in such units too.
+ */
+const BOOT_ID: Readonly<Record<string, string>> = {
+  'usr/lib/tmpfiles.d/lab-boot-id.conf': 'C /run/lab-boot-id - - - - /proc/sys/kernel/random/boot_id\n',
+  'usr/lib/systemd/system/diyc-agent-.service.d/lab-boot-id.conf':
+    '[Service]\nBindReadOnlyPaths=/run/lab-boot-id:/proc/sys/kernel/random/boot_id\n',
+};
 
 async function isThere(path: string): Promise<boolean> {
   return await stat(path).then(
@@ -74,6 +85,10 @@ export async function installPayload(payload: Payload, base: string, image: stri
     if (payload.flanneld !== undefined) {
       await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
       await chmod(join(root, 'usr/bin/flanneld'), 0o755);
+    }
+    for (const [path, text] of Object.entries(BOOT_ID)) {
+      await mkdir(join(root, dirname(path)), { recursive: true });
+      await writeFile(join(root, path), text);
     }
     await mkdir(join(root, IMAGE_TAR, '..'), { recursive: true });
     await copyFile(await busyboxTar(), join(root, IMAGE_TAR));

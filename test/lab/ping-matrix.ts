@@ -40,12 +40,26 @@ async function docker(host: Host, ...args: string[]): Promise<string> {
   return outcome.stdout.trim();
 }
 
-/** Starts (anew) the container that the matrix talks to. */
-export async function startPeer(host: Host): Promise<Peer> {
+/** Starts (anew) the container that the matrix talks to. @param options further ones for docker run */
+export async function startPeer(host: Host, options: readonly string[] = []): Promise<Peer> {
   const there = await host.exec(['docker', 'image', 'inspect', IMAGE]);
   if (there.code !== 0) await docker(host, 'import', IMAGE_TAR, IMAGE);
   await stopPeer(host);
-  await docker(host, 'run', '--detach', '--name', CONTAINER, IMAGE, 'httpd', '-f', '-p', String(PORT), '-h', '/www');
+  await docker(
+    host,
+    'run',
+    '--detach',
+    '--name',
+    CONTAINER,
+    ...options,
+    IMAGE,
+    'httpd',
+    '-f',
+    '-p',
+    String(PORT),
+    '-h',
+    '/www',
+  );
   const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{.State.Pid}}';
   const [address = '', pid = ''] = (await docker(host, 'inspect', '--format', format, CONTAINER)).split(' ');
   const mtu = Number(await docker(host, 'exec', CONTAINER, 'cat', '/sys/class/net/eth0/mtu'));

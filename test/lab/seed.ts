@@ -3,7 +3,7 @@
 import { SEED_DIR, type SeedPlace } from './host.ts';
 import { HOST_PREFIX } from './network.ts';
 
-const CLUSTER = 'diy-cluster';
+export const CLUSTER = 'diy-cluster';
 export const FLANNEL_PREFIX = '/admin/flannel';
 export const OVERLAY = '172.18.0.0/16';
 export const NODE_KEYS = `/diyc/${CLUSTER}/nodes/`;

@@ -32,6 +32,32 @@ export class ClusterStore {
     );
   }
 
+  /** @returns whether the write was acknowledged; one that was not may be there all the same */
+  async put(key: string, value: string): Promise<boolean> {
+    return (await this.#etcdctl(['put', key, value])).code === 0;
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#etcdctl(['del', key]);
+  }
+
+  /** Whether the member at that address answers a linearizable read in that time. */
+  async readsThrough(address: string, withinMs: number): Promise<boolean> {
+    const endpoint = `http://${address}:2379`;
+    const outcome = await run(
+      fromSwitch(this.#names, [
+        'etcdctl',
+        `--endpoints=${endpoint}`,
+        `--dial-timeout=${withinMs}ms`,
+        `--command-timeout=${withinMs}ms`,
+        'get',
+        'any',
+      ]),
+      { tolerant: true, timeoutMs: 2 * withinMs, env: { ETCDCTL_API: '3' } },
+    );
+    return outcome.code === 0;
+  }
+
   /** The addresses of the members that answer a linearizable read. */
   async healthy(): Promise<string[]> {
     const answers = await Promise.all(

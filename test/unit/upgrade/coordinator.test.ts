@@ -86,9 +86,11 @@ describe('a red release', () => {
     expect(etcd.keys('v3').get(semaphoreKey('diy-cluster', 'default'))?.value).toBe(held);
   });
 
-  test('is left all the same when the store is away, and what is untold is not forgotten', async () => {
+  test('is left all the same when the store stays away, only later, and what is untold is not forgotten', async () => {
     const { etcd, host, coordination } = await red();
     etcd.setAll('refused');
+    expect((await coordinate(coordination)).memory.phase).toBe('verifying');
+    await host.clock.advance(3_600_000);
     const { isGoingDown } = await coordinate(coordination);
     expect(isGoingDown).toBe(true);
     const [first] = (await host.osTree.state())?.deployments ?? [];
