@@ -1,6 +1,7 @@
 // An operator's word for this node: written where the upgrade unit finds it, which is then started and watched.
 
 import { AgentError, isAgentError } from '../model/errors.ts';
+import { printableLine } from '../model/printable.ts';
 import { type Ask, type BootInstant, type UpgradeMemory, upgradeUnit } from '../model/upgrade.ts';
 import type { Host } from '../ports/host.ts';
 import type { Coordination } from '../upgrade/coordination.ts';
@@ -116,7 +117,9 @@ export async function followAsk(context: CommandContext, timeoutText: string): P
       return memory.waiting?.hint === undefined ? 0 : 75;
     }
     if (reason !== '' && reason !== told && !options.quiet) {
-      err(`waiting: ${reason}\n${memory.waiting?.hint === undefined ? '' : `         ${memory.waiting.hint}\n`}`);
+      // What others wrote into etcd is in it.
+      const hint = memory.waiting?.hint === undefined ? '' : `         ${printableLine(memory.waiting.hint)}\n`;
+      err(`waiting: ${printableLine(reason)}\n${hint}`);
       told = reason;
     }
     if (host.clock.monotonicMs() - beganMs >= timeoutMs) {
@@ -141,5 +144,5 @@ function finish(
   hint?: string,
 ): void {
   if (json) out(`${JSON.stringify({ schema: 1, message, ...(hint === undefined ? {} : { hint }), memory })}\n`);
-  else out(`${message}\n${hint === undefined ? '' : `  -> ${hint}\n`}`);
+  else out(`${printableLine(message)}\n${hint === undefined ? '' : `  -> ${printableLine(hint)}\n`}`);
 }

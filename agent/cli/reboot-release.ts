@@ -27,7 +27,7 @@ export const rebootRelease: Action = async (context, options, args) => {
     const about = `${held.id} holds a slot of group ${group} since ${held.since} (${held.reason}, ${held.stage})`;
     if (options['yes'] !== true) {
       throw new AgentError('usage', `${about}; another host may reboot as soon as it is released`, {
-        hint: `make sure that ${held.id} is not about to reboot, then: diyc-agent reboot release ${held.id} --yes`,
+        hint: `make sure that ${held.id} is not about to reboot, then: diyc-agent reboot release ${shellWord(held.id)} --group ${group} --yes`,
       });
     }
     const by = fleet.self === null ? 'operator' : `operator on ${fleet.self}`;
@@ -39,3 +39,8 @@ export const rebootRelease: Action = async (context, options, args) => {
     fleet.store.close();
   }
 };
+
+/** Hosts that come by FleetLock call themselves what they like, and this is pasted into root's shell. */
+function shellWord(text: string): string {
+  return /^[\w.:@/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -114,8 +114,10 @@ async function lookAtUpgrade(host: Host): Promise<UpgradeView | null> {
 
 async function isLookDue(host: Host, view: UpgradeView | null): Promise<boolean> {
   const { memory } = await readMemory(host.files);
-  const isUnderWay = memory !== null && (memory.phase !== 'steady' || memory.ask !== null);
-  if (isUnderWay) {
+  // A host without a memory, as a live one is after each boot, may hold a slot of an earlier boot: one look tells.
+  if (memory === null && view === null) return true;
+  const isUnderWay = memory !== null && (memory.phase !== 'steady' || memory.ask !== null || memory.waiting !== null);
+  if (memory !== null && isUnderWay) {
     const { lookAgain } = memory;
     if (lookAgain === null) return true;
     const { bootId, uptimeMs } = await bootInstant(host);

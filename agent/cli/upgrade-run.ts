@@ -16,7 +16,9 @@ export const upgradeRun: Action = async (context) => {
     if (context.options.json) context.out(`${JSON.stringify({ schema: 1, memory })}\n`);
     return 0;
   } catch (error) {
-    if (isAgentError(error) && error.kind === 'data') await leaveObstacle(context.host, coordination.group.name, error);
+    if (isAgentError(error) && error.kind !== 'tempfail') {
+      await leaveObstacle(context.host, coordination.group.name, error);
+    }
     throw error;
   } finally {
     close();

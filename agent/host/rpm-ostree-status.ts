@@ -18,6 +18,8 @@ export interface RpmOstreeStatus {
   readonly deployments: readonly RpmOstreeDeployment[];
   readonly transaction: string | null;
   readonly cachedUpdate: Candidate | null;
+  /** False for versions whose status has no word for updates (before 2018). */
+  readonly tellsUpdates: boolean;
   readonly updateDriver: { readonly name: string; readonly unit: string } | null;
 }
 
@@ -39,6 +41,7 @@ export function parseRpmOstreeStatus(text: string): RpmOstreeStatus {
     deployments,
     transaction: transactionOf(top['transaction']),
     cachedUpdate: cachedUpdateOf(top['cached-update']),
+    tellsUpdates: 'cached-update' in top,
     updateDriver: updateDriverOf(top['update-driver']),
   };
 }

@@ -97,7 +97,9 @@ export function rpmOstree(exec: Exec): RpmOstree {
       const result = await run(['upgrade', '--check'], checkDeadlineMs, signal);
       if (result.exitCode !== 0 && result.exitCode !== unchangedExit) throw osTreeError(result, 'ask for upgrades');
       // Its exit code and its words were wrong more than once (coreos/rpm-ostree#4711); what it has cached is not.
-      const { deployments, cachedUpdate } = await status();
+      const { deployments, cachedUpdate, tellsUpdates } = await status();
+      // Before it had a word for it, the exit code is all there is.
+      if (!tellsUpdates) return result.exitCode === 0 ? { version: null, base: null } : null;
       return isNews(
         cachedUpdate,
         deployments.map((d) => d.deployment),

@@ -38,6 +38,31 @@ export function releaseOf(deployment: Deployment, packages: ReadonlyMap<string, 
   };
 }
 
+/**
+ * Whether what is known of one release says something of another: the same base, with all that was layered there. More
+ * layered packages do not make a bad base good; another version of a layered package may.
+ */
+export function meets(known: Release, release: Release): boolean {
+  const [base, layers] = partsOf(known);
+  const [otherBase, otherLayers] = partsOf(release);
+  return base === otherBase && layers.every((layer) => otherLayers.includes(layer));
+}
+
+/** Whether two hosts are in the same release as far as both have it: the base, and every package that both layer. */
+export function agree(one: Release, other: Release): boolean {
+  const [base, layers] = partsOf(one);
+  const [otherBase, otherLayers] = partsOf(other);
+  const nameOf = (nevra: string): string => nevra.replace(/-[^-]+-[^-]+$/, '');
+  const versions = new Map(otherLayers.map((layer) => [nameOf(layer), layer]));
+  return base === otherBase && layers.every((layer) => (versions.get(nameOf(layer)) ?? layer) === layer);
+}
+
+/** Versions may have a `+` of their own, commits and digests have none. */
+function partsOf({ id }: Release): readonly [string, readonly string[]] {
+  const at = id.indexOf('+');
+  return at < 0 ? [id, []] : [id.slice(0, at), id.slice(at + 1).split(',')];
+}
+
 /** Whether the operator's word means this release: its version, its id, or the beginning of its commit. */
 export function isCalled(release: Release, version: string | null, word: string): boolean {
   const base = release.id.split('+')[0] ?? release.id;

@@ -1,5 +1,7 @@
 // The reboot semaphore as it stands in etcd: who holds a slot, since when and why, and what happened to it lately.
 
+import type { Baseline } from './upgrade.ts';
+
 export interface Holder {
   /** A node's name; for hosts that come by FleetLock what they call themselves. */
   readonly id: string;
@@ -17,6 +19,8 @@ export interface Holder {
   readonly since: string;
   /** `preparing` until the instant of the reboot: a holder that dies before it is dead and not rebooting. */
   readonly stage: 'preparing' | 'rebooting';
+  /** How the host was before its reboot: a host that lost its memory, as live ones do at each boot, finds it here. */
+  readonly baseline?: Baseline;
 }
 
 export interface SlotEvent {

@@ -29,7 +29,8 @@ function deployment(view: UpgradeView): Condition[] {
       reason: conflict.reason,
       message: `${conflict.message}; ${message}`,
       hint: conflict.hint,
-      severity: conflict.blocks ? 'degraded' : 'info',
+      // Another agent that drives the updates is somebody's choice, not a fault of the host.
+      severity: conflict.blocks && conflict.reason !== 'OtherUpdateDriver' ? 'degraded' : 'info',
     },
   ];
 }

@@ -6,7 +6,7 @@ import { AgentError, isAgentError } from '../model/errors.ts';
 import { emptyLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
 import { proofKey } from '../model/keys.ts';
 import { formatLedgerFile, snapshotDirectory } from '../model/paths.ts';
-import { objections, type Proof, type ProofItem } from '../model/proof.ts';
+import { objections, type Proof, type ProofItem, type ProofQuestion } from '../model/proof.ts';
 import type { Holder } from '../model/semaphore.ts';
 import type { Denial, Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { type Coordination, groupNames, isMember, memberLimit } from './coordination.ts';
@@ -139,13 +139,12 @@ async function carryOut(
       case 'go':
         return await go(coordination, slots, act.errand, memory, seen);
       case 'fall-back':
-        return await fallBack(coordination, act.errand, memory, seen);
+        return await fallBack(coordination, slots, act.errand, memory, seen);
       case 'keep-booted':
         await coordination.host.osTree.rollBack(act.checksum);
         return null;
       case 'check':
-        await coordination.host.osTree.check(coordination.signal);
-        return null;
+        return await check(coordination, act.thenStage, memory, seen);
       case 'stage':
         return await stage(coordination, act.release, memory);
       case 'discard':
@@ -157,7 +156,7 @@ async function carryOut(
         return null;
       }
       case 'release-slot':
-        await slots.release(coordination.node.name, coordination.node.name, act.why);
+        await releaseEverywhere(coordination, slots, act.why, seen);
         coordination.reporter.emit({ event: 'upgrade.released', group: coordination.group.name, why: act.why });
         return memory.phase === 'steady' && memory.waiting === null ? null : { memory, isGoingDown: false };
     }
@@ -177,6 +176,13 @@ async function go(
 ): Promise<Outcome> {
   const { node } = coordination;
   const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
+  // Before the slot is taken: a node that may not go anyway does not keep others from going, and takes no snapshots.
+  const untaken: Parameters<typeof gatherProof>[4] = needsSlot
+    ? { known: true, value: { isHeld: true, message: 'to be taken once everything else is right' } }
+    : null;
+  const first = await gatherProof(coordination, seen, errand, memory.ask, untaken, memory.missed);
+  const others = objections(first).filter((item) => item.question !== 'SnapshotFresh');
+  if (others.length > 0) return await standStill(coordination, slots, first, needsSlot, others);
   try {
     await freshSnapshot(coordination, seen, errand);
   } catch (error) {
@@ -184,12 +190,6 @@ async function go(
     if (needsSlot && isAgentError(error)) await giveBack(coordination, slots, error.message);
     throw error;
   }
-  // Before the slot is taken: a node that may not go anyway does not keep others from going.
-  const untaken: Parameters<typeof gatherProof>[4] = needsSlot
-    ? { known: true, value: { isHeld: true, message: 'to be taken once everything else is right' } }
-    : null;
-  const first = await gatherProof(coordination, seen, errand, memory.ask, untaken, memory.missed);
-  if (objections(first).length > 0) return await standStill(coordination, slots, first, needsSlot);
   if (needsSlot) {
     const answer = await slots.take({
       holder: holderOf(coordination, errand, seen),
@@ -303,15 +303,38 @@ async function tellInTime(coordination: Coordination, denial: Denial | null): Pr
   }
 }
 
-/** Back to the deployment before; the slot is held since the reboot that went wrong, so nothing has to be proven. */
+/** What a way back has to answer where the store can be asked: a red host is no reason to take the quorum down. */
+const askedOfTheWayBack: readonly ProofQuestion[] = ['NotHeld', 'SlotHeld', 'Quorum', 'FormatsAllow'];
+/** And where it cannot: nobody else is asked then, but data that the earlier deployment cannot read stay what they are. */
+const askedWithoutStore: readonly ProofQuestion[] = ['FormatsAllow'];
+
+/**
+ * Back to the deployment before. The slot is held since the reboot that went wrong, unless somebody released it by hand:
+ * then it is taken again first.
+ */
 async function fallBack(
   coordination: Coordination,
+  slots: SlotKeeper,
   errand: Errand,
   memory: UpgradeMemory,
   seen: Look,
 ): Promise<Outcome> {
   await tellInTime(coordination, memory.untoldDenial);
   try {
+    const slot = await slotForTheWayBack(coordination, slots, errand, memory, seen);
+    const proof = await gatherProof(coordination, seen, errand, memory.ask, slot, memory.missed);
+    const asked = seen.fleet.known ? askedOfTheWayBack : askedWithoutStore;
+    const against = objections(proof).filter((item) => asked.includes(item.question));
+    const [first] = against;
+    if (first !== undefined) {
+      throw new AgentError(
+        'tempfail',
+        `cannot go back from the red release: ${against.map(objectionText).join('; ')}`,
+        {
+          hint: first.hint ?? 'diyc-agent reboot status shows who is on the way',
+        },
+      );
+    }
     coordination.reporter.emit({ event: 'upgrade.rebooting', about: reasonOf(errand) });
     await reboot(coordination, errand);
     return { memory, isGoingDown: true };
@@ -322,6 +345,30 @@ async function fallBack(
     await note(coordination, (now) => ({ ...now, began }));
     throw error;
   }
+}
+
+async function slotForTheWayBack(
+  coordination: Coordination,
+  slots: SlotKeeper,
+  errand: Errand,
+  memory: UpgradeMemory,
+  seen: Look,
+): Promise<Parameters<typeof gatherProof>[4]> {
+  const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
+  if (!needsSlot || !seen.fleet.known) return null;
+  const answer = await slots.take({
+    // How it is now is not what it has to be again.
+    holder: {
+      ...holderOf(coordination, errand, seen),
+      ...(memory.baseline === null ? {} : { baseline: memory.baseline }),
+    },
+    slots: coordination.group.slots,
+    memberLimit: limitOf(coordination, memory),
+    takeOver: deadHolders(memory, seen),
+  });
+  if (!answer.held) return { known: true, value: { isHeld: false, message: answer.message } };
+  await slots.markRebooting(coordination.node.name);
+  return { known: true, value: { isHeld: true, message: 'held since the reboot that went wrong' } };
 }
 
 /** Whether the slot is really ours at this instant; a FleetLock server was asked a moment ago, and tells nothing more. */
@@ -344,8 +391,8 @@ async function standStill(
   slots: SlotKeeper,
   proof: Proof,
   mayHold: boolean,
+  against: readonly ProofItem[] = objections(proof),
 ): Promise<Outcome> {
-  const against = objections(proof);
   const reason = against.map(objectionText).join('; ');
   let isNews = false;
   const hint = against.find((item) => item.hint !== undefined)?.hint;
@@ -356,7 +403,7 @@ async function standStill(
   const memory = await note(coordination, (now) => {
     isNews = now.waiting?.reason !== reason;
     const waiting = { reason, ...(hint === undefined ? {} : { hint }) };
-    return { ...now, proof, waiting, lookAgain: { bootId, uptimeMs: uptimeMs + 15_000 } };
+    return { ...now, proof, waiting, lookAgain: { bootId, uptimeMs: uptimeMs + (isNews ? 15_000 : 60_000) } };
   });
   if (isNews) {
     coordination.reporter.emit({
@@ -391,6 +438,35 @@ async function reboot({ host }: Coordination, errand: Errand): Promise<void> {
   }
   if (errand.kind === 'rollback') await host.osTree.rollBack(errand.checksum);
   await host.units.reboot();
+}
+
+/** An rpm-ostree of 2016 finds something and does not say what: then staging it is the way to know. */
+async function check(
+  coordination: Coordination,
+  thenStage: boolean,
+  memory: UpgradeMemory,
+  { sight }: Look,
+): Promise<Outcome | null> {
+  const { osTree } = coordination.host;
+  const found = await osTree.check(coordination.signal);
+  const isTold = sight.os.kind === 'tree' && (await osTree.state())?.cachedUpdate != null;
+  return found === null || isTold || !thenStage ? null : await stage(coordination, null, memory);
+}
+
+/** This node's slot, wherever it is: it may have been moved to another group while it was away. */
+async function releaseEverywhere(
+  coordination: Coordination,
+  slots: SlotKeeper,
+  why: string,
+  { fleet }: Look,
+): Promise<void> {
+  const { host, store, config, node } = coordination;
+  await slots.release(node.name, node.name, why);
+  const others = fleet.known ? fleet.value.elsewhere : [];
+  for (const { group } of others.filter((s) => s.holders.some((h) => h.id === node.name))) {
+    const there = etcdSlots({ store, clock: host.clock, cluster: config.cluster, group, groups: groupNames(config) });
+    await there.release(node.name, node.name, `${why}; the node is in group ${coordination.group.name} now`);
+  }
 }
 
 async function stage(
@@ -438,6 +514,7 @@ function holderOf(coordination: Coordination, errand: Errand, { sight }: Look): 
     release: errand.kind === 'reboot' ? null : errand.release.id,
     since: sight.now,
     stage: 'preparing',
+    baseline: baselineOf(sight.conditions),
   };
 }
 

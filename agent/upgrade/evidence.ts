@@ -1,7 +1,7 @@
 // Everything that the proof before a reboot is made from, asked anew and all at once, each question with its deadline.
 
 import { memberNodes, storageOf } from '../model/cluster-config.ts';
-import { bootedOf } from '../model/deployment.ts';
+import { bootedOf, pendingOf } from '../model/deployment.ts';
 import { isAgentError } from '../model/errors.ts';
 import { emptyLedger, type FormatLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
 import { parsePortal } from '../model/iscsi-portal.ts';
@@ -14,7 +14,7 @@ import { type Coordination, isMember } from './coordination.ts';
 import { type FormatVerdict, judgeFormats } from './formats.ts';
 import { type Other, type ProofSight, prove } from './proof.ts';
 import { formatPackagesOf, type Look, stateOf, unknownFrom } from './sight.ts';
-import { judgeHolder } from './takeover.ts';
+import { type HolderVerdict, judgeHolder } from './takeover.ts';
 
 const answerWithinMs = 5_000;
 
@@ -26,17 +26,24 @@ const answerWithinMs = 5_000;
  */
 export async function gatherProof(
   coordination: Coordination,
-  { sight, fleet }: Look,
+  seen: Look,
   errand: Errand,
   ask: Ask | null,
   slot: ProofSight['slot'],
   missed: UpgradeMemory['missed'] = [],
 ): Promise<Proof> {
+  const { sight, fleet } = seen;
   const { host, config, node, group } = coordination;
   const others = config.nodes.filter((n) => n.name !== node.name);
   const holders = fleet.known
     ? [fleet.value.semaphore, ...fleet.value.elsewhere].flatMap((s) => s.holders).filter((h) => h.id !== node.name)
     : [];
+  const lost = new Map(
+    holders.flatMap((h) => {
+      const verdict = lostAs(h, seen, missed, sight.instant);
+      return verdict === null ? [] : [[h.id, verdict] as const];
+    }),
+  );
   const members = memberNodes(config).filter((n) => n.name !== node.name);
   const endpoints = members.map((n) => `http://${n.address}:${config.etcd.clientPort}`);
   const [surveyed, people, snapshot, bootServers, portals, formats] = await Promise.all([
@@ -62,6 +69,7 @@ export async function gatherProof(
     acceptOutage: ask?.acceptOutage === true,
     permit: sight.permit,
     fleet: fleet.known ? known({ hold: fleet.value.hold, denied: fleet.value.denied }) : fleet,
+    wouldBoot: pendingByName(sight.os),
     slot,
     isMember: isMember(coordination),
     members: members.flatMap((member, index) => {
@@ -69,15 +77,17 @@ export async function gatherProof(
       return answer === undefined ? [] : [{ node: member.name, surveyed: answer }];
     }),
     // One that is away for too long is not on its way any more: with further slots the others would follow it.
-    onTheirWay: holders.filter((h) => !isLost(h, fleet, missed, sight.instant)).map((h) => h.id),
+    onTheirWay: holders.filter((h) => !lost.has(h.id)).map((h) => h.id),
     others: fleet.known
       ? known(
           others.map((n): Other => {
             const record = fleet.value.records.get(n.name) ?? null;
+            const verdict = lost.get(n.name);
             return {
               node: n.name,
               record,
               reportAgeMs: record === null ? Number.NaN : host.clock.ageMs(record.reportedAt),
+              ...(verdict === undefined ? {} : { lost: verdict }),
             };
           }),
         )
@@ -90,10 +100,22 @@ export async function gatherProof(
   });
 }
 
-function isLost(holder: Holder, fleet: Look['fleet'], missed: UpgradeMemory['missed'], now: BootInstant): boolean {
+function lostAs(
+  holder: Holder,
+  { fleet }: Look,
+  missed: UpgradeMemory['missed'],
+  now: BootInstant,
+): Extract<HolderVerdict, { kind: 'lost' }> | null {
   const since = missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
   const reports = fleet.known && fleet.value.records.has(holder.id);
-  return judgeHolder(holder, reports, since, now).kind === 'lost';
+  const verdict = judgeHolder(holder, reports, since, now);
+  return verdict.kind === 'lost' ? verdict : null;
+}
+
+/** What a plain reboot would boot instead of what runs, by name. */
+function pendingByName(os: Look['sight']['os']): string | null {
+  const pending = os.kind === 'tree' ? pendingOf(os.state) : null;
+  return pending === null || pending.locked ? null : (pending.version ?? pending.base.slice(0, 12));
 }
 
 /** Who asked for the reboot need not be waited for. */

@@ -15,9 +15,10 @@ import type { Condition } from '../model/condition.ts';
 import type { Candidate, Deployment, OsState } from '../model/deployment.ts';
 import { bootedOf, pendingOf, rollbackOf } from '../model/deployment.ts';
 import type { Known } from '../model/known.ts';
-import { isCalled, type Release } from '../model/release.ts';
+import { isCalled, meets, type Release } from '../model/release.ts';
 import type {
   Ask,
+  Baseline,
   BootInstant,
   Denial,
   Errand,
@@ -45,6 +46,8 @@ const patienceWithoutStore = 3;
 const soonMs = 15_000;
 /** While something stands in the way that takes its time. */
 const laterMs = 60_000;
+/** While nothing is under way: as often as the timer. */
+const idleMs = 600_000;
 
 /** The trees of this host, or why there are none to speak of. */
 export type OsSight =
@@ -58,8 +61,8 @@ export interface FleetSight {
   readonly hold: Hold | null;
   readonly target: UpgradeTarget | null;
   readonly denied: readonly Denial[];
-  /** Whether this node holds a slot, and the boot it took it in. */
-  readonly slot: { readonly bootId: string | null } | null;
+  /** Whether this node holds a slot, the boot it took it in, and how it was then. */
+  readonly slot: { readonly bootId: string | null; readonly baseline?: Baseline } | null;
   /** Canaries that are not yet verified in the release, by name with how they are; empty: go on. */
   readonly canariesToWaitFor: (release: Release) => readonly string[];
 }
@@ -81,7 +84,7 @@ export interface Sight {
 export type Act =
   | { readonly act: 'rest' }
   /** Ask the origin whether there is something newer. */
-  | { readonly act: 'check' }
+  | { readonly act: 'check'; readonly thenStage: boolean }
   | { readonly act: 'stage'; readonly release: string | null }
   | { readonly act: 'discard'; readonly why: string }
   /** Take the slot, prove, and reboot; what stands in the way is put into the memory's `waiting`. */
@@ -128,7 +131,8 @@ export function freshMemory(now: string, instant: BootInstant): UpgradeMemory {
 /** The next act. */
 export function nextMove(memory: UpgradeMemory, sight: Sight): Move {
   // A verdict about a release comes before everything else: others may be about to boot it.
-  if (memory.untoldDenial !== null && sight.fleet.known) {
+  // The way back tells it by itself, and does not wait for a store that takes no writes.
+  if (memory.untoldDenial !== null && sight.fleet.known && memory.phase !== 'rolling-back') {
     return { memory, act: { act: 'deny', denial: memory.untoldDenial } };
   }
   const kept = fallenBackTo(memory, sight);
@@ -171,12 +175,21 @@ function fromSteady(remembered: UpgradeMemory, sight: Sight): Move {
       return { memory, act: { act: 'release-slot', why: 'nothing is under way here' } };
     }
     // It could not be given back once the host was ready, or the memory is gone, and what was before the reboot with it.
-    return enter(memory, sight, 'recovering');
+    return enter(
+      { ...memory, baseline: memory.baseline ?? sight.fleet.value.slot.baseline ?? null },
+      sight,
+      'recovering',
+    );
   }
   const { ask } = memory;
   if (ask?.kind === 'reboot') return rebootAsked(memory, sight, ask);
   if (ask?.kind === 'rollback') return rollbackAsked(memory, sight, ask);
-  if (sight.os.kind !== 'tree') return rest(memory, sight, null, laterMs);
+  if (sight.os.kind !== 'tree') {
+    const { fleet } = sight;
+    return fleet.known
+      ? rest(memory, sight, null, idleMs)
+      : rest(memory, sight, { reason: fleet.why, hint: fleet.hint }, laterMs);
+  }
   return towardsUpgrade(memory, sight, sight.os.state, sight.os.releases);
 }
 
@@ -193,13 +206,20 @@ function provenByTime(memory: UpgradeMemory, sight: Sight): UpgradeMemory {
 }
 
 function rebootAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
-  const staged = sight.os.kind === 'tree' ? pendingOf(sight.os.state) : null;
-  if (staged === null || staged.locked) return goFor(memory, sight, { kind: 'reboot', reason: ask.reason });
-  const waiting = {
-    reason: `${nameOf(staged)} is staged, and any reboot would boot it`,
-    hint: 'diyc-agent upgrade apply boots it and verifies it; rpm-ostree cleanup -p drops it',
+  const inTheWay = bootedByAnyReboot(sight);
+  if (inTheWay === null) return goFor(memory, sight, { kind: 'reboot', reason: ask.reason });
+  return rest({ ...memory, ask: null }, sight, inTheWay, laterMs);
+}
+
+/** A plain reboot would be an upgrade without its proof: what is pending, unless it is locked. */
+function bootedByAnyReboot({ os }: Sight): { reason: string; hint: string } | null {
+  const pending = os.kind === 'tree' ? pendingOf(os.state) : null;
+  if (pending === null || pending.locked || os.kind !== 'tree') return null;
+  const drop = os.state.driver === 'bootc' ? 'ostree admin undeploy 0' : 'rpm-ostree cleanup -p';
+  return {
+    reason: `${nameOf(pending)} is staged, and any reboot would boot it`,
+    hint: `diyc-agent upgrade apply boots it and verifies it; ${drop} drops it`,
   };
-  return rest({ ...memory, ask: null }, sight, waiting, laterMs);
 }
 
 /** Something may be staged, or ought to be. */
@@ -220,15 +240,16 @@ function towardsUpgrade(
     const denial = denialOf(memory, sight, release);
     if (denial !== null) {
       const why = `${release.text} is staged and denied: ${denial.reason} (${denial.by})`;
+      if (state.driver === 'bootc') return besideDenied(memory, sight, state, wish, why);
       return { memory: { ...memory, ask: null }, act: { act: 'discard', why } };
     }
     // What is staged for another target is left alone until the wanted one takes its place.
     if (wish.release === null || isCalled(release, staged.version, wish.release)) {
       if (wish.apply && memory.lost?.release === release.id && memory.lost.times >= maxLostReboots) {
-        return rest(memory, sight, tooOftenLost(release, memory.lost.times), laterMs);
+        return rest(memory, sight, tooOftenLost(release, memory.lost.times), idleMs);
       }
       if (wish.apply) return goFor(memory, sight, { kind: 'upgrade', release, checksum: staged.checksum });
-      return rest(memory, sight, notByItself(release, sight), laterMs);
+      return rest(memory, sight, notByItself(release, sight), idleMs);
     }
   }
   const booted = bootedOf(state);
@@ -236,10 +257,18 @@ function towardsUpgrade(
   if (wish.release !== null && booted !== null && bootedRelease !== undefined) {
     if (isCalled(bootedRelease, booted.version, wish.release)) {
       const told = memory.ask === null ? null : { reason: `this host is in ${bootedRelease.text} already` };
-      return rest({ ...memory, ask: null }, sight, told, laterMs);
+      return rest({ ...memory, ask: null }, sight, told, idleMs);
     }
   }
   return towardsStaged(memory, sight, state, wish);
+}
+
+/** bootc cannot drop what is staged: only something newer takes its place, or a person. */
+function besideDenied(memory: UpgradeMemory, sight: Sight, state: OsState, wish: Wish, why: string): Move {
+  const move = towardsStaged(memory, sight, state, wish);
+  if (move.act.act !== 'rest') return move;
+  const hint = 'any reboot would boot it: ostree admin undeploy 0 drops it';
+  return rest({ ...move.memory, ask: null }, sight, { reason: why, hint }, idleMs);
 }
 
 /** Nothing that is wanted is staged: it is looked for, and staged when it is there. */
@@ -249,14 +278,14 @@ function towardsStaged(memory: UpgradeMemory, sight: Sight, state: OsState, wish
   if (denial !== null) {
     const reason = `${denial.release.text} is denied: ${denial.reason} (${denial.by})`;
     const hint = `diyc-agent upgrade allow ${shortName(denial.release)} takes it off the list`;
-    return rest({ ...memory, ask: null }, sight, { reason, hint }, laterMs);
+    return rest({ ...memory, ask: null }, sight, { reason, hint }, idleMs);
   }
   const every = sight.group.checkEverySecs * 1_000;
   const isKnown = wish.word !== null || candidate !== null;
   const what = `${wish.word ?? 'latest'} ${candidate?.base ?? candidate?.version ?? ''}`;
   if (wish.stage && isKnown) {
     const blocking = state.conflicts.find((c) => c.blocks);
-    if (blocking !== undefined) return rest(memory, sight, { reason: blocking.message, hint: blocking.hint }, laterMs);
+    if (blocking !== undefined) return rest(memory, sight, { reason: blocking.message, hint: blocking.hint }, idleMs);
     const again = memory.ask === null ? every : laterMs;
     if (memory.stagedAt?.what !== what || hasPassed(memory.stagedAt.at, again, sight)) {
       const attempted = { ...memory, stagedAt: { what, at: sight.instant }, waiting: null };
@@ -264,9 +293,11 @@ function towardsStaged(memory: UpgradeMemory, sight: Sight, state: OsState, wish
     }
   }
   if (wish.check && wish.release === null && hasPassed(memory.checkedAt, every, sight)) {
-    return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check' } };
+    return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check', thenStage: wish.stage } };
   }
-  return rest(memory, sight, null, laterMs);
+  // Nobody knows yet whether a slot of an earlier boot is held: looked at again soon, and otherwise there is time.
+  if (!sight.fleet.known) return rest(memory, sight, { reason: sight.fleet.why, hint: sight.fleet.hint }, laterMs);
+  return rest(memory, sight, null, idleMs);
 }
 
 /** The denial that meets what would be staged, as far as it can be known before. */
@@ -332,7 +363,7 @@ function tooOftenLost(release: Release, times: number): { reason: string; hint: 
 function denialOf(memory: UpgradeMemory, sight: Sight, release: Release): Denial | null {
   if (memory.untoldDenial?.release.id === release.id) return memory.untoldDenial;
   if (!sight.fleet.known) return null;
-  return sight.fleet.value.denied.find((d) => d.release.id === release.id) ?? null;
+  return sight.fleet.value.denied.find((d) => meets(d.release, release)) ?? null;
 }
 
 function rollbackAsked(memory: UpgradeMemory, sight: Sight, ask: Ask): Move {
@@ -397,7 +428,7 @@ function towardsNewer(memory: UpgradeMemory, sight: Sight, errand: Errand): Move
     }
   }
   if (!hasPassed(memory.checkedAt ?? memory.began, every, sight)) return null;
-  return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check' } };
+  return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check', thenStage: false } };
 }
 
 /** Nobody wants it any more, or the deployment that was to be booted is gone or not to be booted any more. */
@@ -408,7 +439,7 @@ function whyGone(errand: Errand, sight: Sight, memory: UpgradeMemory): { reason:
   // What a node does by itself stands back for the operator's word on it, and takes nothing of it, as no window, along.
   if (memory.ask !== null && memory.ask.kind !== errand.kind)
     return { reason: `a ${memory.ask.kind} is asked for now` };
-  if (errand.kind === 'reboot') return null;
+  if (errand.kind === 'reboot') return bootedByAnyReboot(sight);
   if (sight.os.kind === 'none') return { reason: sight.os.why, hint: sight.os.hint };
   if (sight.os.kind === 'unknown') return null;
   if (errand.kind === 'upgrade') {
@@ -445,7 +476,7 @@ function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstac
   if (hold !== null) {
     return {
       reason: `group ${sight.group.name} is on hold: ${hold.reason} (${hold.by})`,
-      hint: 'diyc-agent upgrade resume lets it go on',
+      hint: `diyc-agent upgrade resume --group ${sight.group.name} lets it go on`,
       againMs: laterMs,
     };
   }
@@ -472,6 +503,7 @@ function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstac
     if (waitFor.length > 0) {
       return {
         reason: `canaries go first: ${waitFor.join('; ')}`,
+        hint: 'diyc-agent upgrade status shows how far they are; canary: in the cluster file says who they are',
         againMs: laterMs,
       };
     }
@@ -488,7 +520,9 @@ function obstacleOf(memory: UpgradeMemory, sight: Sight, errand: Errand): Obstac
 
 function whileShuttingDown(memory: UpgradeMemory, sight: Sight): Move {
   const forMs = sight.instant.uptimeMs - memory.began.uptimeMs;
-  if (forMs < shutdownWithinMs) return rest(memory, sight, { reason: 'the host is on its way down' }, soonMs);
+  if (forMs < shutdownWithinMs) {
+    return rest(memory, sight, memory.waiting ?? { reason: 'the host is on its way down' }, soonMs);
+  }
   // Killed between the note and the reboot, or a shutdown that hangs: it is told again, with a new proof.
   const { errand } = memory;
   if (memory.phase === 'rolling-back' && errand !== null) {
@@ -497,11 +531,28 @@ function whileShuttingDown(memory: UpgradeMemory, sight: Sight): Move {
   return enter(memory, sight, 'ready-to-go');
 }
 
+/** Whatever was booted cannot say what it is: past the deadline that is red enough for the others not to follow. */
+function whileUnknown(
+  memory: UpgradeMemory,
+  sight: Sight,
+  os: Extract<OsSight, { kind: 'unknown' }>,
+  isWayBack: boolean,
+): Move {
+  const { errand } = memory;
+  const isLate = sight.instant.uptimeMs >= sight.group.readyWithinSecs * 1_000;
+  if (errand?.kind !== 'upgrade' || isWayBack || !isLate || denialOf(memory, sight, errand.release) !== null) {
+    return rest(memory, sight, { reason: os.why, hint: os.hint }, soonMs);
+  }
+  const denial = denialNow(sight, errand.release, `after booting it ${sight.node} cannot tell what it runs: ${os.why}`);
+  const red = rest({ ...memory, untoldDenial: denial, ask: null }, sight, { reason: os.why, hint: os.hint }, soonMs);
+  return sight.fleet.known ? { memory: red.memory, act: { act: 'deny', denial } } : red;
+}
+
 /** The first look in a new boot. @param isWayBack the host was on its way back to the earlier deployment, or there already */
 function afterReboot(memory: UpgradeMemory, sight: Sight, isWayBack: boolean): Move {
   const { errand } = memory;
   if (errand === null || errand.kind === 'reboot') return enter(memory, sight, isWayBack ? 'recovering' : 'verifying');
-  if (sight.os.kind === 'unknown') return rest(memory, sight, { reason: sight.os.why, hint: sight.os.hint }, soonMs);
+  if (sight.os.kind === 'unknown') return whileUnknown(memory, sight, sight.os, isWayBack);
   const state = sight.os.kind === 'tree' ? sight.os.state : null;
   const booted = state === null ? null : bootedOf(state);
   if (booted?.checksum === errand.checksum) {
@@ -596,7 +647,8 @@ function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
 
 function notReadyInTime(memory: UpgradeMemory, sight: Sight, why: string): Move {
   const { errand } = memory;
-  const within = `${Math.round(sight.group.readyWithinSecs / 60)} min`;
+  const times = sight.fleet.known ? 1 : patienceWithoutStore;
+  const within = `${Math.round((sight.group.readyWithinSecs * times) / 60)} min`;
   if (memory.phase === 'verifying' && errand?.kind === 'upgrade') {
     const denial = denialNow(
       sight,
@@ -608,7 +660,7 @@ function notReadyInTime(memory: UpgradeMemory, sight: Sight, why: string): Move 
     const back = memory.cameFrom;
     if (back !== null && sight.os.kind === 'tree' && rollbackOf(sight.os.state)?.checksum === back.checksum) {
       const reason = `${errand.release.text} is red: ${why}`;
-      const next = inPhase({ ...memory, untoldDenial: denial, ask: null }, sight, 'rolling-back');
+      const next = inPhase({ ...memory, untoldDenial: denial, ask: null, waiting: null }, sight, 'rolling-back');
       const to: Errand = { kind: 'rollback', release: back.release, checksum: back.checksum, reason };
       // The fleet is told first if it can be; if it cannot, the slot stays taken until it could.
       return { memory: { ...next, errand: to }, act: { act: 'fall-back', errand: to } };

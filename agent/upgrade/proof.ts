@@ -3,6 +3,7 @@
 import type { Known } from '../model/known.ts';
 import type { Proof, ProofItem, ProofQuestion } from '../model/proof.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
+import { meets } from '../model/release.ts';
 import type { BootInstant, Denial, Errand, Hold, UpgradeGroup } from '../model/upgrade.ts';
 import type { LoginSession, Reached, Surveyed } from '../ports/survey.ts';
 import type { FormatVerdict } from './formats.ts';
@@ -22,6 +23,8 @@ export interface ProofSight {
   readonly acceptOutage: boolean;
   readonly permit: Permit;
   readonly fleet: Known<{ readonly hold: Hold | null; readonly denied: readonly Denial[] }>;
+  /** What a plain reboot would boot instead of what runs; null: nothing else. */
+  readonly wouldBoot: string | null;
   /** Null: no slot is needed by this group's strategy. */
   readonly slot: Known<{ readonly isHeld: boolean; readonly message: string }> | null;
   readonly isMember: boolean;
@@ -43,6 +46,8 @@ export interface Other {
   readonly record: ReadinessRecord | null;
   /** How old its record is by this host's clock, milliseconds; negative when it comes from the future. */
   readonly reportAgeMs: number;
+  /** It was rebooted and has not come back: what is to be said of that. */
+  readonly lost?: { readonly message: string; readonly hint: string };
 }
 
 /** Records are written every 20 s; a clock that is two minutes off would open a window at the wrong time. */
@@ -90,10 +95,14 @@ function notHeld({ fleet, group }: ProofSight): ProofItem {
   return no('NotHeld', `group ${group.name} is on hold: ${hold.reason} (${hold.by})`, 'diyc-agent upgrade resume');
 }
 
-function releaseAllowed({ fleet, errand }: ProofSight): ProofItem {
+function releaseAllowed({ fleet, errand, wouldBoot }: ProofSight): ProofItem {
+  if (errand.kind === 'reboot' && wouldBoot !== null) {
+    const hint = 'diyc-agent upgrade apply boots it and verifies it';
+    return no('ReleaseAllowed', `a plain reboot would boot ${wouldBoot}, which is staged`, hint);
+  }
   if (errand.kind === 'reboot') return yes('ReleaseAllowed', 'the deployment stays what it is');
   if (!fleet.known) return unknown('ReleaseAllowed', fleet.why, fleet.hint);
-  const denial = fleet.value.denied.find((d) => d.release.id === errand.release.id);
+  const denial = fleet.value.denied.find((d) => meets(d.release, errand.release));
   if (denial === undefined || errand.kind === 'rollback') {
     return yes('ReleaseAllowed', `${errand.release.text} is not denied`);
   }
@@ -128,6 +137,8 @@ function nobodyRed({ others, onTheirWay }: ProofSight): ProofItem {
     const note = degraded.length === 0 ? '' : ` (degraded: ${degraded.join(', ')})`;
     return yes(question, `no other node is red${note}`);
   }
+  const [lost] = red.flatMap((other) => other.lost ?? []);
+  if (lost !== undefined) return no(question, lost.message, lost.hint);
   const told = red.map(({ node, record }) => `${node} ${record === null ? 'does not report' : `is ${record.summary}`}`);
   return no(
     question,

@@ -4,7 +4,7 @@ import { bootedOf, type Deployment, type OsState } from '../model/deployment.ts'
 import { AgentError, isAgentError } from '../model/errors.ts';
 import { type Known, known } from '../model/known.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
-import { formatPackages, type Release, releaseOf } from '../model/release.ts';
+import { agree, formatPackages, type Release, releaseOf } from '../model/release.ts';
 import type { BootInstant } from '../model/upgrade.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import type { ReadOnlyOsTree } from '../ports/os-tree.ts';
@@ -120,20 +120,24 @@ async function fleetState(coordination: Coordination): Promise<Known<SeenFleet>>
 }
 
 function fleetSight({ node, group }: Coordination, fleet: SeenFleet, foreignSlot: boolean): FleetSight {
-  const { hold, target, denied, semaphore, records } = fleet;
-  const own = semaphore.holders.find((h) => h.id === node.name);
+  const { hold, target, denied, semaphore, elsewhere, records } = fleet;
+  // In any group: a node may have been moved to another one while it was away.
+  const own = [semaphore, ...elsewhere].flatMap((s) => s.holders).find((h) => h.id === node.name);
   const canaries = group.canary.filter((name) => name !== node.name);
   return {
     hold,
     target,
     denied,
-    slot: own === undefined && !foreignSlot ? null : { bootId: own?.bootId ?? null },
+    slot:
+      own === undefined && !foreignSlot
+        ? null
+        : { bootId: own?.bootId ?? null, ...(own?.baseline === undefined ? {} : { baseline: own.baseline }) },
     canariesToWaitFor: (release) =>
       canaries.flatMap((name) => {
         const upgrade = records.get(name)?.upgrade;
         if (upgrade === undefined) return [`${name} does not report what it runs`];
-        if (upgrade.verified === release.id) return [];
-        const isIn = upgrade.booted?.id === release.id;
+        const isIn = upgrade.booted !== null && agree(upgrade.booted, release);
+        if (isIn && upgrade.verified === upgrade.booted?.id) return [];
         return [`${name} ${isIn ? `is in ${release.text} and has not proven it yet` : `is not in ${release.text}`}`];
       }),
   };

@@ -37,7 +37,7 @@ export function judgeHolder(holder: Holder, reports: boolean, missed: Missed | n
       kind: 'lost',
       forMs,
       message: `${holder.id} was rebooted (${holder.reason}) and has not reported for ${minutes} min`,
-      hint: `look at its console; once it is known why, diyc-agent reboot release ${holder.id} --yes frees its slot`,
+      hint: `look at its console; once it is known why, diyc-agent reboot release ${holder.id} --yes frees its slot (with --group, where that is not your own)`,
     };
   }
   if (forMs < deadAfterMs) return { kind: 'missed', forMs };

@@ -12,7 +12,7 @@ const of = (letter: string): string => letter.repeat(64);
 describe('rpm-ostree status', () => {
   test('of 2018: the booted one is not the first, and nothing was staged, pinned or locked yet', async () => {
     const status = parseRpmOstreeStatus(await fixture('rpm-ostree-2018'));
-    expect(status).toMatchObject({ transaction: null, cachedUpdate: null, updateDriver: null });
+    expect(status).toMatchObject({ transaction: null, cachedUpdate: null, tellsUpdates: true, updateDriver: null });
     expect(status.deployments[0]?.deployment).toMatchObject({
       booted: false,
       staged: false,
@@ -65,13 +65,14 @@ describe('rpm-ostree status', () => {
         deployments: [],
         transaction: null,
         cachedUpdate: null,
+        tellsUpdates: 'cached-update' in more,
         updateDriver: null,
       });
     }
     const empty = parseRpmOstreeStatus(
       '{"deployments":[],"transaction":["","",""],"cached-update":{},"update-driver":{}}',
     );
-    expect(empty).toMatchObject({ transaction: null, cachedUpdate: null, updateDriver: null });
+    expect(empty).toMatchObject({ transaction: null, cachedUpdate: null, tellsUpdates: true, updateDriver: null });
   });
 
   test('output that was cut anywhere is no status', async () => {

@@ -1,6 +1,6 @@
 /** What is installed on every host before its first boot, as a package would: agent, units, presets, flanneld. */
 
-import { chmod, copyFile, cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { busyboxTar, IMAGE_TAR } from './images.ts';
 import { run } from './run.ts';
@@ -17,13 +17,20 @@ export interface Payload {
 /**
  * nspawn gives each boot an id of its own by a mount over the kernel's file. systemd loses that mount where it makes a
  * new /proc for a unit (ProtectKernelTunables=), and the unit would see the id of the machine that the lab runs on, which
- * never changes. So a copy is made at boot and mounted in such units too.
+ * never changes. So a copy is made at boot and mounted in such units; in all others that mount would fail.
  */
-const BOOT_ID: Readonly<Record<string, string>> = {
-  'usr/lib/tmpfiles.d/lab-boot-id.conf': 'C /run/lab-boot-id - - - - /proc/sys/kernel/random/boot_id\n',
-  'usr/lib/systemd/system/diyc-agent-.service.d/lab-boot-id.conf':
-    '[Service]\nBindReadOnlyPaths=/run/lab-boot-id:/proc/sys/kernel/random/boot_id\n',
-};
+async function keepBootId(root: string): Promise<void> {
+  const tmpfiles = join(root, 'usr/lib/tmpfiles.d/lab-boot-id.conf');
+  await mkdir(dirname(tmpfiles), { recursive: true });
+  await writeFile(tmpfiles, 'C /run/lab-boot-id - - - - /proc/sys/kernel/random/boot_id\n');
+  const system = join(root, 'usr/lib/systemd/system');
+  for (const unit of (await readdir(system)).filter((name) => /^diyc-agent.*\.service$/.test(name))) {
+    if (!(await readFile(join(system, unit), 'utf8')).includes('\nProtectKernelTunables=yes\n')) continue;
+    await mkdir(join(system, `${unit}.d`));
+    const mount = '[Service]\nBindReadOnlyPaths=/run/lab-boot-id:/proc/sys/kernel/random/boot_id\n';
+    await writeFile(join(system, `${unit}.d/lab-boot-id.conf`), mount);
+  }
+}
 
 async function isThere(path: string): Promise<boolean> {
   return await stat(path).then(
@@ -86,10 +93,7 @@ export async function installPayload(payload: Payload, base: string, image: stri
       await copyFile(payload.flanneld, join(root, 'usr/bin/flanneld'));
       await chmod(join(root, 'usr/bin/flanneld'), 0o755);
     }
-    for (const [path, text] of Object.entries(BOOT_ID)) {
-      await mkdir(join(root, dirname(path)), { recursive: true });
-      await writeFile(join(root, path), text);
-    }
+    await keepBootId(root);
     await mkdir(join(root, IMAGE_TAR, '..'), { recursive: true });
     await copyFile(await busyboxTar(), join(root, IMAGE_TAR));
     const units = (await readdir(join(root, 'usr/lib/systemd/system'))).filter((name) =>

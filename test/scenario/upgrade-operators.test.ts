@@ -50,12 +50,16 @@ describe('hold', () => {
     expect(await fleet.runUntil(() => isVerified(fleet, '41.2'), 2 * hour)).toBe(true);
   });
 
-  test('does not keep a red release: it is left all the same', async () => {
+  test('keeps a red host where it is, denied and with its slot, and it goes back once it may', async () => {
     const fleet = await started();
     fleet.publish('41.2', 'unready');
     await fleet.ask('a1', { kind: 'upgrade' });
     await fleet.runUntil(() => fleet.memory('a1')?.phase === 'verifying', hour);
     await setHold(fleet.place(), hold);
+    await fleet.run(hour);
+    expect([fleet.booted('a1').version, fleet.denied(), held(fleet)]).toEqual(['41.2', ['41.2'], ['a1 rebooting']]);
+    expect(waiting(fleet, 'a1')).toContain('is on hold');
+    await setHold(fleet.place(), null);
     await fleet.run(hour);
     expect([fleet.booted('a1').version, fleet.denied(), held(fleet)]).toEqual(['41.1', ['41.2'], []]);
   });

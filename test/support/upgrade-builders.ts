@@ -309,6 +309,7 @@ export function proofSight(overrides: Partial<ProofSight> = {}): ProofSight {
     acceptOutage: false,
     permit: { go: true, message: 'no window is declared, any time is right' },
     fleet: known({ hold: null, denied: [] }),
+    wouldBoot: null,
     slot: known({ isHeld: true, message: `slot of group default held since ${someTime}` }),
     isMember: true,
     members: [surveyedAs('a2', memberView('a2')), surveyedAs('a3', memberView('a3'))],

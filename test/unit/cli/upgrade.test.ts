@@ -214,7 +214,7 @@ describe('an operator of the fleet', () => {
     const unsure = await runVerb(host, ['reboot', 'release', 'a3']);
     expect([unsure.code, (unsure.error as AgentError).hint]).toEqual([
       64,
-      'make sure that a3 is not about to reboot, then: diyc-agent reboot release a3 --yes',
+      'make sure that a3 is not about to reboot, then: diyc-agent reboot release a3 --group default --yes',
     ]);
     expect((await runVerb(host, ['reboot', 'release', 'a2', '--yes'])).code).toBe(65);
     expect((await runVerb(host, ['reboot', 'release', 'a3', '--yes', '--reason', 'burnt'])).code).toBe(0);

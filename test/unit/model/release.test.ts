@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test';
 import type { Deployment } from '../../../agent/model/deployment.ts';
-import { isCalled, releaseOf } from '../../../agent/model/release.ts';
+import { agree, isCalled, meets, releaseOf } from '../../../agent/model/release.ts';
 
 const base = 'a'.repeat(64);
 const digest = `sha256:${'d'.repeat(64)}`;
@@ -79,5 +79,33 @@ describe('a release', () => {
     expect(isCalled({ id, text: '' }, null, `${base}+etcd-3.6.0-1.x86_64`)).toBe(false);
     expect(isCalled({ id: digest, text: '' }, null, digest)).toBe(true);
     expect(isCalled({ id: digest, text: '' }, null, 'd'.repeat(12))).toBe(true);
+  });
+});
+
+describe('what one release says of another', () => {
+  const of = (...layers: readonly string[]) => ({
+    id: ['x', ...(layers.length === 0 ? [] : [layers.join(',')])].join('+'),
+    text: '',
+  });
+  const old = 'diyc-agent-0.5.0-1.x86_64';
+  const mended = 'diyc-agent-0.5.1-1.x86_64';
+  const strace = 'strace-6.1-1.x86_64';
+
+  test('a bad base is bad with more on it, and a bad package with the same base only in that version', () => {
+    expect([meets(of(), of()), meets(of(), of(strace)), meets(of(old), of(old, strace))]).toEqual([true, true, true]);
+    expect([meets(of(old), of(mended)), meets(of(strace), of()), meets(of(), { id: 'y', text: '' })]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test('canaries speak for all that have what both have in the same version', () => {
+    expect([agree(of(), of(strace)), agree(of(old), of(old, strace)), agree(of(strace), of(old))]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([agree(of(old), of(mended)), agree(of(old), { id: 'y', text: '' })]).toEqual([false, false]);
   });
 });

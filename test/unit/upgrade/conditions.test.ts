@@ -72,3 +72,12 @@ describe('the way of it', () => {
     }
   });
 });
+
+test('another agent that drives the updates is told, and is no fault of the host', () => {
+  const driven = upgradeView({ conflicts: [conflict('OtherUpdateDriver', true)] });
+  expect(upgradeConditions(driven)[0]).toMatchObject({
+    reason: 'OtherUpdateDriver',
+    status: 'False',
+    severity: 'info',
+  });
+});

@@ -57,17 +57,17 @@ describe('steady', () => {
   test.each<[string, Partial<UpgradeMemory>, SightOverrides, Act]>([
     ['automatic off', {}, {}, { act: 'rest' }],
     ['automatic off, although something is offered', {}, { os: offered }, { act: 'rest' }],
-    ['check, never checked', {}, { group: { automatic: 'check' } }, { act: 'check' }],
+    ['check, never checked', {}, { group: { automatic: 'check' } }, { act: 'check', thenStage: false }],
     ['check, checked just now', justChecked, { group: { automatic: 'check' } }, { act: 'rest' }],
     [
       'check, checked in another boot',
       { checkedAt: instant(999, 'boot-1') },
       { group: { automatic: 'check' } },
-      { act: 'check' },
+      { act: 'check', thenStage: false },
     ],
-    ['check, an hour ago', { checkedAt: old }, { group: { automatic: 'check' } }, { act: 'check' }],
+    ['check, an hour ago', { checkedAt: old }, { group: { automatic: 'check' } }, { act: 'check', thenStage: false }],
     ['check does not stage', justChecked, { group: { automatic: 'check' }, os: offered }, { act: 'rest' }],
-    ['stage, nothing known', {}, { group: { automatic: 'stage' } }, { act: 'check' }],
+    ['stage, nothing known', {}, { group: { automatic: 'stage' } }, { act: 'check', thenStage: true }],
     ['stage, something known', {}, { group: { automatic: 'stage' }, os: offered }, { act: 'stage', release: null }],
     ['stage, staged already', {}, { group: { automatic: 'stage' }, os: stagedTree }, { act: 'rest' }],
     ['apply', {}, { group: { automatic: 'apply' }, os: stagedTree }, { act: 'go', errand: upgradeTo('41.2') }],
@@ -518,7 +518,7 @@ describe('the first look in a new boot', () => {
       { os: unknownTree },
       'verifying',
     ],
-    ['after an upgrade, the tree unknown', rebooting, { os: unknownTree }, 'rebooting'],
+    ['after an upgrade, the tree unknown', rebooting, { os: unknownTree, instant: instant(30) }, 'rebooting'],
     [
       'after an operator rolled back',
       { ...left, phase: 'rebooting', errand: rollbackTo('41.0') },
@@ -548,6 +548,15 @@ describe('the first look in a new boot', () => {
   ])('%s', (_name, given, seen, expected) => {
     const move = nextMove(memory(given), sight(seen));
     expect([move.act.act, move.memory.phase]).toEqual(['rest', expected]);
+  });
+
+  test('a host that cannot tell what it runs is red once the time is up, and says so once', () => {
+    const given = memory(rebooting);
+    const late = { os: unknownTree, instant: instant(100_000) };
+    const move = nextMove(given, sight(late));
+    expect(move.act).toMatchObject({ act: 'deny', denial: { release: { text: '41.2' } } });
+    const told = sight({ ...late, fleet: { denied: [denialOfVersion('41.2')] } });
+    expect(nextMove({ ...move.memory, untoldDenial: null }, told).act.act).toBe('rest');
   });
 
   test('a fallback of the boot loader denies the release for the fleet, before anything else', () => {
@@ -972,13 +981,16 @@ describe('laws over four thousand memories and sights', () => {
     );
   });
 
-  test('a verdict that the fleet does not know is told before anything else, and is never forgotten', () => {
+  test('a verdict that the fleet does not know is told before anything but the way back, and is never forgotten', () => {
     expect(
       all(({ before, seen, move }) =>
         before.untoldDenial === null
           ? true
           : move.memory.untoldDenial !== null &&
-            (!seen.fleet.known || isSame(move.act, { act: 'deny', denial: before.untoldDenial })),
+            // The way back tells it by itself.
+            (!seen.fleet.known ||
+              before.phase === 'rolling-back' ||
+              isSame(move.act, { act: 'deny', denial: before.untoldDenial })),
       ),
     ).toBe('none');
   });

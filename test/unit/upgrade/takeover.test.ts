@@ -41,7 +41,7 @@ describe('a holder', () => {
     });
     expect(judgeHolder(holder('a2', { stage: 'rebooting' }), false, missed, after(backWithinMs))).toMatchObject({
       message: 'a2 was rebooted (upgrade to 41.2) and has not reported for 30 min',
-      hint: 'look at its console; once it is known why, diyc-agent reboot release a2 --yes frees its slot',
+      hint: 'look at its console; once it is known why, diyc-agent reboot release a2 --yes frees its slot (with --group, where that is not your own)',
     });
   });
 });
