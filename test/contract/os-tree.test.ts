@@ -15,6 +15,7 @@ import { effectLog } from '../support/effect-log.ts';
 import { type FakeRelease, fakeOsTree } from '../support/fake-os-tree.ts';
 import { refusal } from '../support/refusal.ts';
 import { type StubPrograms, stubPrograms } from '../support/stub-programs.ts';
+import { plainDeployment } from '../support/upgrade-builders.ts';
 
 const run = promisify(execFile);
 const stub = fileURLToPath(new URL('../stubs/rpm-ostree', import.meta.url));
@@ -152,19 +153,12 @@ for (const [name, make] of [
         driver: 'rpm-ostree',
         deployments: [
           {
+            ...plainDeployment,
             checksum: old.checksum,
             base: old.checksum,
             version: '41.1',
             origin: 'stub:stable',
             booted: true,
-            staged: false,
-            locked: false,
-            pinned: false,
-            requestedPackages: [],
-            localPackages: [],
-            overrides: [],
-            liveApplied: false,
-            unlocked: 'none',
           },
         ],
         transaction: null,

@@ -38,22 +38,27 @@ export function checksumOf(version: string): string {
     .padEnd(64, '0');
 }
 
+/** What is so of a deployment of which nothing is said: no layers, neither booted nor staged. */
+export const plainDeployment: Omit<Deployment, 'checksum' | 'base' | 'version' | 'origin'> = {
+  booted: false,
+  staged: false,
+  locked: false,
+  pinned: false,
+  requestedPackages: [],
+  localPackages: [],
+  overrides: [],
+  liveApplied: false,
+  unlocked: 'none',
+};
+
 /** A deployment without layers, neither booted nor staged. */
 export function deployment(version: string, overrides: Partial<Deployment> = {}): Deployment {
   return {
+    ...plainDeployment,
     checksum: checksumOf(version),
     base: checksumOf(version),
     version,
     origin: 'fedora:fedora/x86_64/coreos/stable',
-    booted: false,
-    staged: false,
-    locked: false,
-    pinned: false,
-    requestedPackages: [],
-    localPackages: [],
-    overrides: [],
-    liveApplied: false,
-    unlocked: 'none',
     ...overrides,
   };
 }

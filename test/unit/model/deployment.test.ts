@@ -2,22 +2,15 @@
 
 import { describe, expect, test } from 'bun:test';
 import { bootedOf, type Deployment, type OsState, rollbackOf, stagedOf } from '../../../agent/model/deployment.ts';
+import { plainDeployment } from '../../support/upgrade-builders.ts';
 
 function deployment(version: string, given: Partial<Deployment> = {}): Deployment {
   return {
+    ...plainDeployment,
     checksum: version,
     base: version,
     version,
     origin: null,
-    booted: false,
-    staged: false,
-    locked: false,
-    pinned: false,
-    requestedPackages: [],
-    localPackages: [],
-    overrides: [],
-    liveApplied: false,
-    unlocked: 'none',
     ...given,
   };
 }

@@ -3,22 +3,16 @@
 import { describe, expect, test } from 'bun:test';
 import type { Deployment } from '../../../agent/model/deployment.ts';
 import { type ConflictFacts, conflictsOf } from '../../../agent/model/os-conflicts.ts';
+import { plainDeployment } from '../../support/upgrade-builders.ts';
 
 function deployment(given: Partial<Deployment> = {}): Deployment {
   return {
+    ...plainDeployment,
     checksum: 'a'.repeat(64),
     base: 'a'.repeat(64),
     version: '41.1',
     origin: 'fedora:stable',
     booted: true,
-    staged: false,
-    locked: false,
-    pinned: false,
-    requestedPackages: [],
-    localPackages: [],
-    overrides: [],
-    liveApplied: false,
-    unlocked: 'none',
     ...given,
   };
 }

@@ -3,25 +3,19 @@
 import { describe, expect, test } from 'bun:test';
 import type { Deployment } from '../../../agent/model/deployment.ts';
 import { agree, isCalled, meets, releaseOf } from '../../../agent/model/release.ts';
+import { plainDeployment } from '../../support/upgrade-builders.ts';
 
 const base = 'a'.repeat(64);
 const digest = `sha256:${'d'.repeat(64)}`;
 
 function deployment(given: Partial<Deployment> = {}): Deployment {
   return {
+    ...plainDeployment,
     checksum: 'c'.repeat(64),
     base,
     version: '41.1',
     origin: null,
     booted: true,
-    staged: false,
-    locked: false,
-    pinned: false,
-    requestedPackages: [],
-    localPackages: [],
-    overrides: [],
-    liveApplied: false,
-    unlocked: 'none',
     ...given,
   };
 }
