@@ -224,6 +224,39 @@ describe('an operator of the fleet', () => {
     });
   });
 
+  test('is shown what others wrote as text, and is given nothing to paste that a stranger wrote', async () => {
+    const { host, etcd } = await site();
+    const evil = '\u001b[2J\u0007$(reboot)';
+    const hold = { schema: 1, reason: evil, by: 'x', at: host.clock.timestamp() };
+    etcd.put('v3', holdKey('diy-cluster', 'default'), JSON.stringify(hold));
+    await runVerb(host, ['upgrade', 'stage']);
+    const watching = runVerb(host, ['upgrade', 'apply', '--timeout', '3s']);
+    for (let turn = 0; turn < 100 && host.files.snapshot()[upgradeFile] === undefined; turn++)
+      await host.clock.advance(0);
+    await runVerb(host, ['upgrade', 'run']);
+    await host.clock.advance(5_000);
+    const watched = await watching;
+    expect(watched.stderr).toContain('waiting: group default is on hold');
+    expect([...'\u0007\u001b'].filter((c) => (watched.stdout + watched.stderr).includes(c))).toEqual([]);
+    const id = "fleetlock/a'; reboot #";
+    const holder = {
+      id,
+      kind: 'fleetlock',
+      bootId: null,
+      isMember: false,
+      reason: 'r',
+      release: null,
+      since: '',
+      stage: 'preparing',
+    };
+    const held = { schema: 1, group: 'default', slots: 1, holders: [holder], log: [] };
+    etcd.put('v3', semaphoreKey('diy-cluster', 'default'), JSON.stringify(held));
+    const unsure = await runVerb(host, ['reboot', 'release', id]);
+    expect((unsure.error as AgentError).hint).toContain(
+      "reboot release 'fleetlock/a'\\''; reboot #' --group default --yes",
+    );
+  });
+
   test('hears of a store that is gone by its own error', async () => {
     const { host, etcd } = await site();
     etcd.setAll('refused');
