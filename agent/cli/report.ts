@@ -2,15 +2,17 @@
 
 import { openForwarding } from '../join/forward.ts';
 import { reviewSeed } from '../join/seed.ts';
-import { etcdEndpoints, storageOf } from '../model/cluster-config.ts';
+import { etcdEndpoints, storageOf, upgradeOf } from '../model/cluster-config.ts';
 import { type Condition, summarize, withSince } from '../model/condition.ts';
 import { isAgentError } from '../model/errors.ts';
-import { flannelSubnetFile, metricsFile, statusFile } from '../model/paths.ts';
+import { targetKey } from '../model/keys.ts';
+import { flannelSubnetFile, metricsFile, seenTargetFile, statusFile } from '../model/paths.ts';
 import type { ReadinessRecord, StatusReport } from '../model/readiness.ts';
 import type { Secret } from '../model/secret.ts';
 import { parseStorageResult, storageFile } from '../model/storage-result.ts';
 import { type UpgradeView, upgradeUnit } from '../model/upgrade.ts';
 import type { Host } from '../ports/host.ts';
+import type { KeyStore } from '../ports/store.ts';
 import { renderMetrics } from '../readiness/metrics.ts';
 import { publish } from '../readiness/publish.ts';
 import { parseEnvFile } from '../render/env-file.ts';
@@ -112,6 +114,20 @@ async function lookAtUpgrade(host: Host): Promise<UpgradeView | null> {
   return view;
 }
 
+/** An operator's word for the group is followed within a report's pace, not the timer's: one small read. */
+async function noticeTarget(host: Host, { config, node }: Gathered, store: KeyStore): Promise<void> {
+  const target = (await store.read(targetKey(config.cluster, upgradeOf(config, node.name).name))) ?? '';
+  if (((await host.files.readText(seenTargetFile)) ?? '') === target) return;
+  try {
+    await host.units.queueStart([upgradeUnit]);
+  } catch (error) {
+    // That others see this node is so all the same; the next report tries again.
+    if (!isAgentError(error)) throw error;
+    return;
+  }
+  await host.files.replace(seenTargetFile, target, { mode: 0o644, owner: null });
+}
+
 async function isLookDue(host: Host, view: UpgradeView | null): Promise<boolean> {
   const { memory } = await readMemory(host.files);
   // A host without a memory, as a live one is after each boot, may hold a slot of an earlier boot: one look tells.
@@ -203,6 +219,7 @@ async function tryPublish({ host }: CommandContext, node: Gathered, record: Read
   const store = await host.etcd.leases(endpoints);
   try {
     const { renewed } = await publish(host, store, node.config.cluster, record);
+    if (node.config.upgrade !== null) await noticeTarget(host, node, store);
     return {
       type: 'Published',
       status: 'True',

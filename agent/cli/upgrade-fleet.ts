@@ -48,7 +48,7 @@ export const upgradeTarget: Action = async (context, options, args) =>
     }
     await setTarget(place, { schema: 1, release: word, by: operator(fleet), at: context.host.clock.timestamp() });
     const isOn = await beginHere(context, place, fleet);
-    const when = `the nodes look for it every 10 minutes${isOn ? ', this one now' : ''}`;
+    const when = `the nodes see it with their next report${isOn ? ', this one now' : ''}`;
     return `group ${place.group} goes to ${word}, one node after the other; ${when}; diyc-agent upgrade status shows how far they are`;
   });
 

@@ -17,6 +17,8 @@ export const runDirectory: AbsolutePath = '/run/diyc-agent';
 export const statusFile: AbsolutePath = '/run/diyc-agent/status.json';
 /** What is deployed and how far the upgrade is, as the upgrade unit last saw it. */
 export const upgradeViewFile: AbsolutePath = '/run/diyc-agent/upgrade.json';
+/** The target of this node's group as the last report saw it. */
+export const seenTargetFile: AbsolutePath = '/run/diyc-agent/target.json';
 export const metricsFile: AbsolutePath = '/run/diyc-agent/metrics.prom';
 export const leaseFile: AbsolutePath = '/run/diyc-agent/lease.json';
 /** How the last seeding of flannel's configuration ended. */

@@ -265,6 +265,25 @@ describe('an operator of the fleet', () => {
   });
 });
 
+describe('the report', () => {
+  const starts = (host: FakeHost): number =>
+    host.effects.filter((e) => e.includes('diyc-agent-upgrade.service')).length;
+
+  test('starts the upgrade unit once for a new target, and once when it is taken back', async () => {
+    const { host } = await site();
+    await runVerb(host, ['boot']);
+    await runVerb(host, ['upgrade', 'run']);
+    await runVerb(host, ['report']);
+    for (const target of ['41.2', 'none']) {
+      await runVerb(host, ['upgrade', 'target', target]);
+      const asked = starts(host);
+      await runVerb(host, ['report']);
+      await runVerb(host, ['report']);
+      expect([target, starts(host) - asked]).toEqual([target, 1]);
+    }
+  });
+});
+
 describe('status --local, which greenboot asks', () => {
   const leave = (host: FakeHost, unmet: readonly ConditionType[]): void => {
     const fresh = freshMemory(host.clock.timestamp(), { bootId: 'b', uptimeMs: 0 });
