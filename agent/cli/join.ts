@@ -4,19 +4,17 @@ import { prepareBridge } from '../join/bridge.ts';
 import { openForwarding } from '../join/forward.ts';
 import { dockerAfterLease } from '../join/lease.ts';
 import { seedFlannel } from '../join/seed.ts';
-import { findProgram } from '../layout/programs.ts';
-import { parseDockerVersion } from '../layout/versions.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import { isAgentError } from '../model/errors.ts';
 import { renderFlannelNetwork } from '../render/flannel.ts';
 import { backendSecret } from './backend-secret.ts';
 import type { Action } from './command.ts';
+import { dockerVersionOf } from './docker-version.ts';
 import { gather } from './gather.ts';
 import { configFile, parseDuration } from './options.ts';
 import { requireRoot } from './permission.ts';
 
 const dockerUnit = 'docker.service';
-const dockerProgram = '/usr/bin/dockerd';
 const reportUnit = 'diyc-agent-report.service';
 
 /** Seed flannel's configuration. */
@@ -45,14 +43,11 @@ export const joinLease: Action = async ({ host, options: global }) => {
 export const joinBridge: Action = async ({ host, reporter, options: global, signal }, options) => {
   requireRoot(host, global.root, 'join bridge');
   const { config, node } = await gather(host, reporter, configFile(global.config));
-  const text = await host.programs.versionText('dockerd', (await findProgram(host.files, 'dockerd')) ?? dockerProgram);
+  const version = await dockerVersionOf(host);
   const deadlineMs = parseDuration(String(options['deadline']), '--deadline');
   await prepareBridge(host, reporter, {
     config,
-    dockerVersion:
-      parseDockerVersion(text ?? '')
-        ?.split('.')
-        .map(Number) ?? null,
+    dockerVersion: version?.split('.').map(Number) ?? null,
     storage: storageOf(config, node.name)?.docker ?? null,
     deadlineMs,
     signal,

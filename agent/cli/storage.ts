@@ -2,8 +2,6 @@
 
 import { runKey } from '../converge/prepare.ts';
 import { dockerAfterLease } from '../join/lease.ts';
-import { findProgram } from '../layout/programs.ts';
-import { parseDockerVersion } from '../layout/versions.ts';
 import { storageOf } from '../model/cluster-config.ts';
 import { AgentError } from '../model/errors.ts';
 import type { StorageConfig } from '../model/storage.ts';
@@ -12,6 +10,7 @@ import type { Host } from '../ports/host.ts';
 import { attachStorage } from '../storage/attach.ts';
 import { detachStorage, whatToDetach } from '../storage/detach.ts';
 import type { Action } from './command.ts';
+import { dockerVersionOf } from './docker-version.ts';
 import { type Gathered, gather } from './gather.ts';
 import { configFile, parseDuration } from './options.ts';
 import { requireRoot } from './permission.ts';
@@ -25,13 +24,6 @@ export function declaredStorage(node: Gathered): StorageConfig {
   throw new AgentError('config', `the cluster file declares no storage for ${node.node.name}`, {
     hint: 'docker uses the root disk; to give it a disk of its own, add storage: to the cluster file',
   });
-}
-
-/** As dockerd prints it; null when it is not installed or says nothing that is understood. */
-export async function dockerVersionOf(host: Host): Promise<string | null> {
-  const program = await findProgram(host.files, 'dockerd');
-  if (program === null) return null;
-  return parseDockerVersion((await host.programs.versionText('dockerd', program)) ?? '');
 }
 
 /** Attach and prepare, then have docker started where its own start was waiting for this. */

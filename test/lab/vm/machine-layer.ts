@@ -75,7 +75,7 @@ cloud_final_modules: [scripts-user, final-message]
 
 /**
  * Code that is made while the program runs is thrown away and translated again by the emulator: without a compiler the
- * agent takes a fifth of the time here. On a processor it is the other way round, and nowhere else is it switched off.
+ * agent takes less than half of the processor time here. On a processor it is the other way round, and nowhere else is it switched off.
  */
 const NO_COMPILER = '[Manager]\nDefaultEnvironment=BUN_JSC_useJIT=0\n';
 
