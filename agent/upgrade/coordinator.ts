@@ -621,14 +621,19 @@ async function noteFailure(coordination: Coordination, error: AgentError): Promi
   const { bootId, uptimeMs } = await bootInstant(coordination.host);
   // What cannot ever succeed is not tried again for ever: the operator asked for something that is not there.
   const isFinal = error.kind === 'data' || error.kind === 'noperm' || error.kind === 'config' || error.kind === 'usage';
-  const memory = await note(coordination, (now) => ({
-    ...now,
-    ask: isFinal && now.phase === 'steady' ? null : now.ask,
-    waiting: { reason: error.message, hint: error.hint },
-    // An origin that does not answer is asked again by the next tick, not when the next check is due.
-    ...(error.retryable ? { checkedAt: null, stagedAt: null } : {}),
-    lookAgain: { bootId, uptimeMs: uptimeMs + afterFailureMs },
-  }));
-  coordination.reporter.emit({ event: 'upgrade.failed', message: error.message, hint: error.hint });
+  let isNews = false;
+  const memory = await note(coordination, (now) => {
+    isNews = now.waiting?.reason !== error.message;
+    return {
+      ...now,
+      ask: isFinal && now.phase === 'steady' ? null : now.ask,
+      waiting: { reason: error.message, hint: error.hint },
+      // An origin that does not answer is asked again by the next tick, not when the next check is due.
+      ...(error.retryable ? { checkedAt: null, stagedAt: null } : {}),
+      lookAgain: { bootId, uptimeMs: uptimeMs + afterFailureMs },
+    };
+  });
+  // What fails in the same way every minute is told once.
+  if (isNews) coordination.reporter.emit({ event: 'upgrade.failed', message: error.message, hint: error.hint });
   return memory;
 }
