@@ -114,18 +114,22 @@ async function lookAtUpgrade(host: Host): Promise<UpgradeView | null> {
   return view;
 }
 
-/** An operator's word for the group is followed within a report's pace, not the timer's: one small read. */
+/**
+ * An operator's word for the group is followed within a report's pace, not the timer's: one small read. That others see
+ * this node is so whatever becomes of it; what could not be noticed is noticed by the next report.
+ */
 async function noticeTarget(host: Host, { config, node }: Gathered, store: KeyStore): Promise<void> {
-  const target = (await store.read(targetKey(config.cluster, upgradeOf(config, node.name).name))) ?? '';
-  if (((await host.files.readText(seenTargetFile)) ?? '') === target) return;
   try {
+    const target = (await store.read(targetKey(config.cluster, upgradeOf(config, node.name).name))) ?? '';
+    if (((await host.files.readText(seenTargetFile)) ?? '') === target) return;
+    const [unit] = await host.units.states([upgradeUnit]);
+    // A run that is under way may have looked already, and starting it again would start nothing.
+    if (unit?.active === 'activating') return;
     await host.units.queueStart([upgradeUnit]);
+    await host.files.replace(seenTargetFile, target, { mode: 0o644, owner: null });
   } catch (error) {
-    // That others see this node is so all the same; the next report tries again.
     if (!isAgentError(error)) throw error;
-    return;
   }
-  await host.files.replace(seenTargetFile, target, { mode: 0o644, owner: null });
 }
 
 async function isLookDue(host: Host, view: UpgradeView | null): Promise<boolean> {

@@ -84,7 +84,7 @@ export const upgradeHold: Action = async (context, options) =>
     const at = context.host.clock.timestamp();
     const before = await setHold(place, { schema: 1, reason, by: operator(fleet), at });
     const replaced = before === null ? '' : ` (it was on hold already: ${before.reason}, ${before.by})`;
-    return `group ${place.group} stands still until diyc-agent upgrade resume${replaced}; what is rebooting already comes back`;
+    return `group ${place.group} stands still until diyc-agent upgrade resume${replaced}; what is rebooting already comes back, and what is red stays where it is`;
   });
 
 /** Let the group go on. */

@@ -50,11 +50,19 @@ export function meets(known: Release, release: Release): boolean {
 
 /** Whether two hosts are in the same release as far as both have it: the base, and every package that both layer. */
 export function agree(one: Release, other: Release): boolean {
+  if (one.id === other.id) return true;
   const [base, layers] = partsOf(one);
   const [otherBase, otherLayers] = partsOf(other);
-  const nameOf = (nevra: string): string => nevra.replace(/-[^-]+-[^-]+$/, '');
-  const versions = new Map(otherLayers.map((layer) => [nameOf(layer), layer]));
-  return base === otherBase && layers.every((layer) => (versions.get(nameOf(layer)) ?? layer) === layer);
+  const isSame = (layer: string): boolean => {
+    const there = otherLayers.filter((l) => packageOf(l) === packageOf(layer));
+    return there.length === 0 || there.includes(layer);
+  };
+  return base === otherBase && layers.every(isSame);
+}
+
+/** Name and architecture of `name-version-release.arch`; an override is told by its name alone, and is that whole. */
+function packageOf(layer: string): string {
+  return layer.startsWith('override:') ? layer : layer.replace(/-[^-]+-[^-]+?(\.[^.-]+)$/, '$1');
 }
 
 /** Versions may have a `+` of their own, commits and digests have none. */

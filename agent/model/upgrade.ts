@@ -149,6 +149,8 @@ export interface UpgradeMemory {
   readonly baseline: Baseline | null;
   /** Since when, in this boot, the node has been as good as before; null while it is not. */
   readonly goodSince: BootInstant | null;
+  /** When etcd was last found away in this boot, while the host had to prove itself. */
+  readonly withoutStoreAt?: BootInstant;
   /** Reboots for a release from which the host came back in its old deployment, not having tried the new one. */
   readonly lost: { readonly release: string; readonly times: number } | null;
   /** Boots since then that ended before the host had proven itself, in which nobody asked for a reboot. */

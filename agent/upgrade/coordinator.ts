@@ -14,7 +14,7 @@ import { formatsOf, gatherProof, snapshotOf } from './evidence.ts';
 import { fleetLockSlots } from './fleet-lock-slots.ts';
 import { denyRelease } from './fleet-state.ts';
 import { baselineOf } from './health.ts';
-import { type Act, freshMemory, nextMove, shutdownWithinMs } from './machine.ts';
+import { type Act, freshMemory, idleMs, nextMove, shutdownWithinMs } from './machine.ts';
 import { readMemory, writeMemory } from './memory.ts';
 import { bootedRelease, bootInstant, type Look, look } from './sight.ts';
 import { etcdSlots, type SlotKeeper, type Takeover } from './slots.ts';
@@ -60,7 +60,8 @@ export async function coordinate(coordination: Coordination): Promise<Outcome> {
       continue;
     }
     isNews = (await leaveView(coordination, memory, seen.sight.os)) || isNews;
-    if (memory.verified?.id !== before.verified?.id) await noteDataFormats(coordination, seen);
+    const isThrough = before.phase !== 'steady' && memory.phase === 'steady';
+    if (isThrough || memory.verified?.id !== before.verified?.id) await noteDataFormats(coordination, seen);
     if (memory.phase !== before.phase) {
       reporter.emit({ event: 'upgrade.phase', phase: memory.phase, from: before.phase, about: aboutOf(memory) });
     }
@@ -324,7 +325,11 @@ async function fallBack(
     const slot = await slotForTheWayBack(coordination, slots, errand, memory, seen);
     const proof = await gatherProof(coordination, seen, errand, memory.ask, slot, memory.missed);
     const asked = seen.fleet.known ? askedOfTheWayBack : askedWithoutStore;
-    const against = objections(proof).filter((item) => asked.includes(item.question));
+    // A cluster that cannot do without any member has been without this one on the way there: that was accepted.
+    const isAccepted = memberLimit(memberNodes(coordination.config).length) === 0;
+    const against = objections(proof).filter(
+      (item) => asked.includes(item.question) && !(isAccepted && item.question === 'Quorum'),
+    );
     const [first] = against;
     if (first !== undefined) {
       throw new AgentError(
@@ -356,6 +361,10 @@ async function slotForTheWayBack(
 ): Promise<Parameters<typeof gatherProof>[4]> {
   const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
   if (!needsSlot || !seen.fleet.known) return null;
+  // Left as it is: taken anew it would look like one that was never used, whose holder others may take for dead.
+  if (seen.sight.fleet.known && seen.sight.fleet.value.slot !== null) {
+    return { known: true, value: { isHeld: true, message: 'held since the reboot that went wrong' } };
+  }
   const answer = await slots.take({
     // How it is now is not what it has to be again.
     holder: {
@@ -368,7 +377,7 @@ async function slotForTheWayBack(
   });
   if (!answer.held) return { known: true, value: { isHeld: false, message: answer.message } };
   await slots.markRebooting(coordination.node.name);
-  return { known: true, value: { isHeld: true, message: 'held since the reboot that went wrong' } };
+  return { known: true, value: { isHeld: true, message: 'taken anew: somebody had released it' } };
 }
 
 /** Whether the slot is really ours at this instant; a FleetLock server was asked a moment ago, and tells nothing more. */
@@ -462,11 +471,24 @@ async function releaseEverywhere(
 ): Promise<void> {
   const { host, store, config, node } = coordination;
   await slots.release(node.name, node.name, why);
+  if (coordination.group.fleetLockUrl === null) await forgetForeignSlot(coordination);
   const others = fleet.known ? fleet.value.elsewhere : [];
   for (const { group } of others.filter((s) => s.holders.some((h) => h.id === node.name))) {
     const there = etcdSlots({ store, clock: host.clock, cluster: config.cluster, group, groups: groupNames(config) });
     await there.release(node.name, node.name, `${why}; the node is in group ${coordination.group.name} now`);
   }
+}
+
+/** The group that the node is in now has no FleetLock server: nobody here knows any more where the slot was. */
+async function forgetForeignSlot(coordination: Coordination): Promise<void> {
+  const { memory } = await readMemory(coordination.host.files);
+  if (memory?.foreignSlot !== true) return;
+  await note(coordination, (now) => ({ ...now, foreignSlot: false }));
+  coordination.reporter.emit({
+    event: 'upgrade.failed',
+    message: 'a slot of the FleetLock server that this node used before may still be held',
+    hint: `have the server release the slot of ${coordination.node.name}`,
+  });
 }
 
 async function stage(
@@ -628,9 +650,13 @@ async function noteFailure(coordination: Coordination, error: AgentError): Promi
       ...now,
       ask: isFinal && now.phase === 'steady' ? null : now.ask,
       waiting: { reason: error.message, hint: error.hint },
-      // An origin that does not answer is asked again by the next tick, not when the next check is due.
+      // An origin that does not answer is asked again by the next look, not when the next check is due.
       ...(error.retryable ? { checkedAt: null, stagedAt: null } : {}),
-      lookAgain: { bootId, uptimeMs: uptimeMs + afterFailureMs },
+      // Nobody waits for what a steady node does by itself.
+      lookAgain: {
+        bootId,
+        uptimeMs: uptimeMs + (now.phase === 'steady' && now.ask === null ? idleMs : afterFailureMs),
+      },
     };
   });
   // What fails in the same way every minute is told once.

@@ -47,7 +47,9 @@ const soonMs = 15_000;
 /** While something stands in the way that takes its time. */
 const laterMs = 60_000;
 /** While nothing is under way: as often as the timer. */
-const idleMs = 600_000;
+export const idleMs = 600_000;
+/** How long after boot etcd may be about to come up. */
+const comingUpMs = 15 * 60_000;
 
 /** The trees of this host, or why there are none to speak of. */
 export type OsSight =
@@ -186,11 +188,14 @@ function fromSteady(remembered: UpgradeMemory, sight: Sight): Move {
   if (ask?.kind === 'rollback') return rollbackAsked(memory, sight, ask);
   if (sight.os.kind !== 'tree') {
     const { fleet } = sight;
-    return fleet.known
-      ? rest(memory, sight, null, idleMs)
-      : rest(memory, sight, { reason: fleet.why, hint: fleet.hint }, laterMs);
+    return fleet.known ? rest(memory, sight, null, idleMs) : whileWithoutStore(memory, sight, fleet);
   }
   return towardsUpgrade(memory, sight, sight.os.state, sight.os.releases);
+}
+
+/** A slot of an earlier boot may be held: looked for soon while etcd may be coming up, and then now and then. */
+function whileWithoutStore(memory: UpgradeMemory, sight: Sight, { why, hint }: { why: string; hint: string }): Move {
+  return rest(memory, sight, { reason: why, hint }, sight.instant.uptimeMs < comingUpMs ? laterMs : idleMs);
 }
 
 /** A host that came into its deployment by another way (installed, rebooted by hand) is verified in it by being well. */
@@ -238,7 +243,9 @@ function towardsUpgrade(
     const release = releases.get(staged.checksum);
     if (release === undefined) return rest(memory, sight, { reason: 'nobody knows what is staged' }, laterMs);
     const denial = denialOf(memory, sight, release);
-    if (denial !== null) {
+    // More packages on the denied base that runs are somebody's repair of it: what is dropped is what leads into it.
+    const isRepair = staged.base === bootedOf(state)?.base && denial?.release.id !== release.id;
+    if (denial !== null && !isRepair) {
       const why = `${release.text} is staged and denied: ${denial.reason} (${denial.by})`;
       if (state.driver === 'bootc') return besideDenied(memory, sight, state, wish, why);
       return { memory: { ...memory, ask: null }, act: { act: 'discard', why } };
@@ -296,7 +303,7 @@ function towardsStaged(memory: UpgradeMemory, sight: Sight, state: OsState, wish
     return { memory: { ...memory, checkedAt: sight.instant }, act: { act: 'check', thenStage: wish.stage } };
   }
   // Nobody knows yet whether a slot of an earlier boot is held: looked at again soon, and otherwise there is time.
-  if (!sight.fleet.known) return rest(memory, sight, { reason: sight.fleet.why, hint: sight.fleet.hint }, laterMs);
+  if (!sight.fleet.known) return whileWithoutStore(memory, sight, sight.fleet);
   return rest(memory, sight, null, idleMs);
 }
 
@@ -605,6 +612,10 @@ function rollbackLost(release: Release, booted: string): { reason: string; hint:
 function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
   if (memory.began.bootId !== sight.instant.bootId) {
     // Another reboot in between, by whomever: what is booted now has to prove itself from the beginning.
+    if (sight.os.kind === 'unknown' && memory.errand !== null && memory.errand.kind !== 'reboot') {
+      // Not a reboot more with every look: it is counted once what was booted can tell its name.
+      return whileUnknown(memory, sight, sight.os, memory.phase === 'recovering');
+    }
     const again = { ...memory, restarts: memory.restarts + 1 };
     return afterReboot(again, sight, memory.phase === 'recovering');
   }
@@ -620,7 +631,7 @@ function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
   const isRed = sight.greenboot === 'red';
   const isGood = health.isGood && !isRed && sight.greenboot !== 'running';
   const goodSince = isGood ? (sameBoot(memory.goodSince, sight) ?? sight.instant) : null;
-  const looked = { ...memory, goodSince };
+  const looked = { ...memory, goodSince, ...(sight.fleet.known ? {} : { withoutStoreAt: sight.instant }) };
   const soakMs = sight.group.soakSecs * 1_000;
   if (goodSince !== null && sight.instant.uptimeMs - goodSince.uptimeMs >= soakMs) return verified(looked, sight);
   if (goodSince !== null) {
@@ -637,7 +648,9 @@ function whileVerifying(memory: UpgradeMemory, sight: Sight): Move {
     : sight.greenboot === 'running'
       ? "greenboot's checks are still running"
       : health.message;
-  const forMs = sight.instant.uptimeMs - memory.began.uptimeMs;
+  // Once the store is back, what hangs on it gets its time again.
+  const since = Math.max(memory.began.uptimeMs, sameBoot(memory.withoutStoreAt ?? null, sight)?.uptimeMs ?? 0);
+  const forMs = sight.instant.uptimeMs - (sight.fleet.known ? since : memory.began.uptimeMs);
   // Without a store most of what is missing may be the others' fault; a release that breaks this host's network is red all
   // the same, only later.
   const withinMs = sight.group.readyWithinSecs * 1_000 * (sight.fleet.known ? 1 : patienceWithoutStore);

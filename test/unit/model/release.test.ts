@@ -101,5 +101,13 @@ describe('what one release says of another', () => {
       true,
     ]);
     expect([agree(of(old), of(mended)), agree(of(old), { id: 'y', text: '' })]).toEqual([false, false]);
+    const removals = of('override:docker-ce-cli', 'override:docker-ce-rootless');
+    const both = of('acme-1-1.i686', 'acme-1-1.x86_64');
+    expect([agree(removals, removals), agree(both, both), agree(removals, of('override:docker-ce-cli'))]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(agree(both, of('acme-1-1.i686', 'acme-2-1.x86_64'))).toBe(false);
   });
 });

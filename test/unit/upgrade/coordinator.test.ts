@@ -15,6 +15,7 @@ import {
   checksumOf,
   holder,
   memory,
+  met,
   readinessRecord,
   releaseNamed,
   rollbackTo,
@@ -39,7 +40,8 @@ async function upgraded(files: Readonly<Record<string, string>> = {}) {
     packages: { etcd: `etcd-${etcdVersion}-1.x86_64` },
   });
   const releases = [release('41.1', '3.5.16'), release('41.2', '3.6.1')];
-  const host = fakeHost({ clock, etcd, files, machine: { bootId: 'boot-2' }, osTree: { releases, locks: false } });
+  const machine = { bootId: 'boot-2' };
+  const host = fakeHost({ clock, etcd, files, engine: 'down', machine, osTree: { releases, locks: false } });
   await host.osTree.stage(null);
   host.osTree.boot('orderly');
   const coordination: Coordination = {
@@ -161,7 +163,33 @@ describe('the way back', () => {
   });
 });
 
+describe('the way back of a cluster that cannot do without any member', () => {
+  test('is gone: it was accepted that etcd is away meanwhile', async () => {
+    const { etcd, coordination } = await upgraded({ [upgradeFile]: JSON.stringify(verifying) });
+    const ledger = { schema: 1, etcdCluster: '3.5', dockerDriver: null, entries: [] };
+    await coordination.host.files.replace(formatLedgerFile, JSON.stringify(ledger), { mode: 0o644, owner: null });
+    const key = semaphoreKey('diy-cluster', 'default');
+    etcd.put('v3', key, JSON.stringify(semaphoreWith([holder('a1', { bootId: 'boot-1', stage: 'rebooting' })])));
+    const { etcd: declared, ...config } = clusterConfig();
+    const alone = { ...coordination, config: { ...config, etcd: { ...declared, members: ['a1'] } } };
+    expect((await coordinate(alone)).isGoingDown).toBe(true);
+    // The slot is as it was: a host that dies now is one that was rebooted, not one that never was.
+    expect(JSON.parse(etcd.keys('v3').get(key)?.value ?? '{}').holders).toMatchObject([
+      { bootId: 'boot-1', stage: 'rebooting' },
+    ]);
+  });
+});
+
 describe('a slot', () => {
+  test('of a FleetLock server that the node has no more to do with is forgotten, not looked for in a circle', async () => {
+    const { host, coordination } = await upgraded({ [upgradeFile]: JSON.stringify(memory({ foreignSlot: true })) });
+    const moved = { ...coordination, group: upgradeGroup({ soakSecs: 5 }), conditions: async () => [] as const };
+    await coordinate({ ...moved, conditions: async () => [met('EtcdHealthy')] });
+    await host.clock.advance(6_000);
+    const { memory: then } = await coordinate({ ...moved, conditions: async () => [met('EtcdHealthy')] });
+    expect([then.phase, then.foreignSlot]).toEqual(['steady', false]);
+  });
+
   test('of the group that the node was in before is given back, too', async () => {
     const config = {
       ...clusterConfig(),

@@ -12,6 +12,7 @@ import {
   releaseNamed,
   sight,
   treeOf,
+  unknownTree,
   unmet,
   upgradeTo,
 } from '../../support/upgrade-builders.ts';
@@ -53,6 +54,15 @@ describe('reboots that nobody asked for, in a release that has not proven itself
 
   test('count for a host that looks well right after each boot, too', () => {
     expect(afterBoots(4, true).act.act).toBe('fall-back');
+  });
+
+  test('are counted by boots, not by looks at a host that cannot tell yet what it runs', () => {
+    let { memory: then } = afterBoots(1, false);
+    for (const uptime of [10, 25, 40, 55]) {
+      then = nextMove(then, sight({ os: unknownTree, instant: instant(uptime, 'boot-3') })).memory;
+    }
+    const seen = sight({ os, instant: instant(70, 'boot-3'), conditions: [unmet('EtcdHealthy')] });
+    expect(nextMove(then, seen)).toMatchObject({ memory: { phase: 'verifying', restarts: 1 }, act: { act: 'rest' } });
   });
 
   test('are forgotten once it has proven itself', () => {
