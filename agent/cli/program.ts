@@ -49,8 +49,9 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
     const context = await ports.context(globalOptions(program, ports), chain(command, program));
     exitCode = await (await load())(context, command.opts(), command.args, program);
   };
-  for (const verb of verbs) declare(program, verb, chosen);
-  configureAll(program);
+  const isAsked = askedFor(argv);
+  for (const verb of verbs) declare(program, verb, chosen, isAsked);
+  configureAll(program, isAsked);
 
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -69,14 +70,28 @@ export async function runProgram(argv: readonly string[], ports: ProgramPorts): 
   return exitCode;
 }
 
-/** Put a verb, and what it groups, on the program. */
+/**
+ * Which verbs have to be known with all their options: those whose names are given. Half of the time of `--version` would
+ * go into options of verbs that nobody asked for. Help and completion are about all of them.
+ */
+function askedFor(argv: readonly string[]): (name: string) => boolean {
+  const isAboutNone = argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version');
+  const isAboutAll =
+    ['-h', '--help', 'help', 'completion'].some((word) => argv.includes(word)) ||
+    (!isAboutNone && !verbs.some((verb) => argv.includes(verb.name)));
+  return (name) => isAboutAll || argv.includes(name);
+}
+
+/** Put a verb, and what it groups, on the program; of one that is not asked for its name, which spelling is compared with. */
 function declare(
   parent: Command,
   verb: Verb,
   chosen: (load: () => Promise<Action>, command: Command) => Promise<void>,
+  isAsked: (name: string) => boolean,
 ): void {
   const command = parent.command(verb.name).summary(verb.summary);
   command.description(verb.description ?? verb.summary);
+  if (!isAsked(verb.name)) return;
   for (const { flags, about, preset } of verb.options ?? []) command.option(flags, about, preset);
   if (verb.argument !== undefined) {
     const { name, about, choices, optional } = verb.argument;
@@ -84,7 +99,7 @@ function declare(
     command.addArgument(choices === undefined ? argument : argument.choices(choices));
   }
   if (verb.verbs !== undefined) command.enablePositionalOptions();
-  for (const inner of verb.verbs ?? []) declare(command, inner, chosen);
+  for (const inner of verb.verbs ?? []) declare(command, inner, chosen, isAsked);
   const { load } = verb;
   if (load !== undefined) command.action(() => chosen(load, command));
 }
@@ -97,13 +112,13 @@ function commandOf(program: Command, argv: readonly string[]): Command {
 }
 
 /** Global options are understood before and after the verb. */
-function configureAll(program: Command): void {
+function configureAll(program: Command, isAsked: (name: string) => boolean): void {
   const visit = (command: Command): void => {
     command.exitOverride().configureOutput({
       writeOut: program.configureOutput().writeOut ?? (() => undefined),
       writeErr: () => undefined,
     });
-    for (const child of command.commands) {
+    for (const child of command.commands.filter((c) => isAsked(c.name()))) {
       for (const option of program.options.filter((o) => o.long !== '--version')) child.addOption(option);
       visit(child);
     }
