@@ -1,6 +1,7 @@
 // Reading records of other nodes: whatever version wrote them, a viewer shows what it understands.
 
 import { type Condition, conditionTypes, type Summary } from '../model/condition.ts';
+import { parseJsonObject } from '../model/json-object.ts';
 import type { ReadinessRecord } from '../model/readiness.ts';
 import type { Release } from '../model/release.ts';
 import type { UpgradeView } from '../model/upgrade.ts';
@@ -9,14 +10,8 @@ const summaries: readonly Summary[] = ['ready', 'waiting', 'degraded', 'failed']
 
 /** The record in a key's value, or null when it is none this version can read. Unknown fields are passed over. */
 export function parseRecord(text: string): ReadinessRecord | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
-  const r = value as Partial<Record<keyof ReadinessRecord, unknown>>;
+  const r = parseJsonObject<ReadinessRecord>(text);
+  if (r === null) return null;
   const summary = summaries.find((s) => s === r.summary);
   if (r.schema !== 1 || typeof r.node !== 'string' || typeof r.address !== 'string' || summary === undefined)
     return null;

@@ -1,5 +1,6 @@
 // The semaphore as a value: taking, marking and releasing a slot are functions from one value to the next.
 
+import { parseJsonObject } from '../model/json-object.ts';
 import type { Holder, Semaphore, SlotEvent } from '../model/semaphore.ts';
 
 /** As many as tell the story of one roll-out through a large group; the key stays below some 16 KiB. */
@@ -78,14 +79,8 @@ export function releaseSlot(semaphore: Semaphore, id: string, event: Omit<SlotEv
 
 /** The semaphore in a key's value. @returns null for what is none that this version understands */
 export function parseSemaphore(text: string): Semaphore | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
-  const s = value as Partial<Semaphore>;
+  const s = parseJsonObject<Semaphore>(text);
+  if (s === null) return null;
   if (s.schema !== 1 || typeof s.group !== 'string' || typeof s.slots !== 'number') return null;
   if (!Array.isArray(s.holders) || !s.holders.every(isHolder)) return null;
   return {
