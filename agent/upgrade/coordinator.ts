@@ -1,9 +1,9 @@
 // Drives one node's upgrade: look, decide, write down, act; again until there is nothing to do but wait.
 
-import { etcdEndpoints, memberNodes } from '../model/cluster-config.ts';
+import { etcdEndpoints, memberClientUrls, memberNodes } from '../model/cluster-config.ts';
 import { bootedOf } from '../model/deployment.ts';
 import { AgentError, isAgentError } from '../model/errors.ts';
-import { emptyLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
+import { noteFormats, parseLedger } from '../model/format-ledger.ts';
 import { proofKey } from '../model/keys.ts';
 import { formatLedgerFile, snapshotDirectory } from '../model/paths.ts';
 import { objections, type Proof, type ProofItem, type ProofQuestion } from '../model/proof.ts';
@@ -19,7 +19,7 @@ import { readMemory, writeMemory } from './memory.ts';
 import { bootedRelease, bootInstant, type Look, look } from './sight.ts';
 import { etcdSlots, type SlotKeeper, type Takeover } from './slots.ts';
 import { strategyOf } from './strategies/registry.ts';
-import { judgeHolder, missedNow } from './takeover.ts';
+import { judgeHolder, missedNow, missOf } from './takeover.ts';
 import { leaveView } from './view.ts';
 
 /** A run does at most so many things: check, stage, deny, discard, go. What is left is done by the next one. */
@@ -152,10 +152,9 @@ async function carryOut(
         coordination.reporter.emit({ event: 'upgrade.discarded', why: act.why });
         await coordination.host.osTree.discardStaged();
         return null;
-      case 'deny': {
+      case 'deny':
         await tell(coordination, act.denial);
         return null;
-      }
       case 'release-slot':
         await releaseEverywhere(coordination, slots, act.why, seen);
         coordination.reporter.emit({ event: 'upgrade.released', group: coordination.group.name, why: act.why });
@@ -176,7 +175,7 @@ async function go(
   seen: Look,
 ): Promise<Outcome> {
   const { node } = coordination;
-  const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
+  const needsSlot = slotIsNeeded(coordination);
   // Before the slot is taken: a node that may not go anyway does not keep others from going, and takes no snapshots.
   const untaken: Parameters<typeof gatherProof>[4] = needsSlot
     ? { known: true, value: { isHeld: true, message: 'to be taken once everything else is right' } }
@@ -359,8 +358,7 @@ async function slotForTheWayBack(
   memory: UpgradeMemory,
   seen: Look,
 ): Promise<Parameters<typeof gatherProof>[4]> {
-  const needsSlot = isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
-  if (!needsSlot || !seen.fleet.known) return null;
+  if (!slotIsNeeded(coordination) || !seen.fleet.known) return null;
   // Left as it is: taken anew it would look like one that was never used, whose holder others may take for dead.
   if (seen.sight.fleet.known && seen.sight.fleet.value.slot !== null) {
     return { known: true, value: { isHeld: true, message: 'held since the reboot that went wrong' } };
@@ -553,6 +551,11 @@ function besideOf(os: Look['sight']['os']): string[] {
   return os.kind === 'tree' ? os.state.deployments.filter((d) => !d.booted && !d.staged).map((d) => d.checksum) : [];
 }
 
+/** Members of etcd take a slot whatever the strategy says: the quorum is everybody's. */
+function slotIsNeeded(coordination: Coordination): boolean {
+  return isMember(coordination) || strategyOf(coordination.group.strategy).takesSlot;
+}
+
 function aboutOf({ errand }: UpgradeMemory): string {
   return errand === null ? '' : reasonOf(errand);
 }
@@ -576,8 +579,7 @@ function deadHolders(memory: UpgradeMemory, { sight, fleet }: Look): Takeover[] 
   const { semaphore, records } = fleet.value;
   return semaphore.holders.flatMap((holder) => {
     if (holder.id === sight.node) return [];
-    const missed = memory.missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
-    const verdict = judgeHolder(holder, records.has(holder.id), missed, sight.instant);
+    const verdict = judgeHolder(holder, records.has(holder.id), missOf(holder, memory.missed), sight.instant);
     return verdict.kind === 'dead' ? [{ holder, evidence: verdict.evidence }] : [];
   });
 }
@@ -597,10 +599,12 @@ async function noteDataFormats(coordination: Coordination, { sight }: Look): Pro
   const ledger = parseLedger(text);
   // One that is not understood is left for a person: an upgrade that needs it says so.
   if (ledger === null) return;
-  const endpoints = memberNodes(config).map((n) => `http://${n.address}:${config.etcd.clientPort}`);
-  const [surveyed, engine] = await Promise.all([host.etcd.survey(endpoints, 5_000), engineFacts(coordination)]);
+  const [surveyed, engine] = await Promise.all([
+    host.etcd.survey(memberClientUrls(config), 5_000),
+    engineFacts(coordination),
+  ]);
   const versions = surveyed.flatMap((s) => (s.view === null ? [] : [s.view.version]));
-  const next = noteFormats(ledger ?? emptyLedger, {
+  const next = noteFormats(ledger, {
     release: bootedRelease(sight.os)?.text ?? null,
     etcdVersions: versions.length === surveyed.length ? versions : [],
     docker: engine?.version ?? null,

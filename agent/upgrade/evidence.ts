@@ -1,6 +1,6 @@
 // Everything that the proof before a reboot is made from, asked anew and all at once, each question with its deadline.
 
-import { memberNodes, storageOf } from '../model/cluster-config.ts';
+import { memberClientUrls, memberNodes, storageOf } from '../model/cluster-config.ts';
 import { bootedOf, pendingOf } from '../model/deployment.ts';
 import { isAgentError } from '../model/errors.ts';
 import { emptyLedger, type FormatLedger, noteFormats, parseLedger } from '../model/format-ledger.ts';
@@ -14,7 +14,7 @@ import { type Coordination, isMember } from './coordination.ts';
 import { type FormatVerdict, judgeFormats } from './formats.ts';
 import { type Other, type ProofSight, prove } from './proof.ts';
 import { formatPackagesOf, type Look, stateOf, unknownFrom } from './sight.ts';
-import { type HolderVerdict, judgeHolder } from './takeover.ts';
+import { type HolderVerdict, judgeHolder, missOf } from './takeover.ts';
 
 const answerWithinMs = 5_000;
 
@@ -106,9 +106,8 @@ function lostAs(
   missed: UpgradeMemory['missed'],
   now: BootInstant,
 ): Extract<HolderVerdict, { kind: 'lost' }> | null {
-  const since = missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
   const reports = fleet.known && fleet.value.records.has(holder.id);
-  const verdict = judgeHolder(holder, reports, since, now);
+  const verdict = judgeHolder(holder, reports, missOf(holder, missed), now);
   return verdict.kind === 'lost' ? verdict : null;
 }
 
@@ -172,8 +171,7 @@ async function reachPortal({ host }: Coordination, portal: string): Promise<Proo
  * nothing is known, so the lowest of those that do is as high as it can be.
  */
 async function withMembersNow({ host, config }: Coordination, ledger: FormatLedger): Promise<FormatLedger> {
-  const endpoints = memberNodes(config).map((n) => `http://${n.address}:${config.etcd.clientPort}`);
-  const surveyed = await host.etcd.survey(endpoints, answerWithinMs);
+  const surveyed = await host.etcd.survey(memberClientUrls(config), answerWithinMs);
   const etcdVersions = surveyed.flatMap((s) => (s.view === null ? [] : [s.view.version]));
   return noteFormats(ledger, { release: null, etcdVersions, docker: null, dockerDriver: null, at: '' });
 }

@@ -25,6 +25,11 @@ export type HolderVerdict =
 /** One absence as this node has seen it: no clock but its own kernel's is in it. */
 export type Missed = UpgradeMemory['missed'][number];
 
+/** The absence of that holder since that slot was taken; the one of an earlier boot of it is another. */
+export function missOf(holder: Holder, missed: readonly Missed[]): Missed | null {
+  return missed.find((m) => m.holder === holder.id && m.bootId === holder.bootId) ?? null;
+}
+
 /** @param missed when this node first missed it, null when it has just been looked for */
 export function judgeHolder(holder: Holder, reports: boolean, missed: Missed | null, now: BootInstant): HolderVerdict {
   if (holder.kind === 'fleetlock') return { kind: 'foreign' };
