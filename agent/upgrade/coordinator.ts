@@ -12,7 +12,7 @@ import type { Denial, Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { type Coordination, groupNames, isMember, memberLimit } from './coordination.ts';
 import { formatsOf, gatherProof, snapshotOf } from './evidence.ts';
 import { fleetLockSlots } from './fleet-lock-slots.ts';
-import { denyRelease } from './fleet-state.ts';
+import { denyRelease, holdersAnywhere } from './fleet-state.ts';
 import { baselineOf } from './health.ts';
 import { type Act, freshMemory, idleMs, nextMove, shutdownWithinMs } from './machine.ts';
 import { readMemory, writeMemory } from './memory.ts';
@@ -569,8 +569,7 @@ function missedHolders(memory: UpgradeMemory, { sight, fleet }: Look): UpgradeMe
   // An absence that nobody watched is none: five minutes without the store say nothing about a holder.
   if (!fleet.known) return [];
   const reporting = new Set(fleet.value.records.keys());
-  const holders = [fleet.value.semaphore, ...fleet.value.elsewhere].flatMap((s) => s.holders);
-  return missedNow(holders, reporting, memory.missed, sight.instant);
+  return missedNow(holdersAnywhere(fleet.value), reporting, memory.missed, sight.instant);
 }
 
 /** Holders that died before they rebooted, as this node has seen it over minutes. */

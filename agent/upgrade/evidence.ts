@@ -11,6 +11,7 @@ import type { Proof } from '../model/proof.ts';
 import type { Holder } from '../model/semaphore.ts';
 import type { Ask, BootInstant, Errand, UpgradeMemory } from '../model/upgrade.ts';
 import { type Coordination, isMember } from './coordination.ts';
+import { holdersAnywhere } from './fleet-state.ts';
 import { type FormatVerdict, judgeFormats } from './formats.ts';
 import { type Other, type ProofSight, prove } from './proof.ts';
 import { formatPackagesOf, type Look, stateOf, unknownFrom } from './sight.ts';
@@ -35,9 +36,7 @@ export async function gatherProof(
   const { sight, fleet } = seen;
   const { host, config, node, group } = coordination;
   const others = config.nodes.filter((n) => n.name !== node.name);
-  const holders = fleet.known
-    ? [fleet.value.semaphore, ...fleet.value.elsewhere].flatMap((s) => s.holders).filter((h) => h.id !== node.name)
-    : [];
+  const holders = fleet.known ? holdersAnywhere(fleet.value).filter((h) => h.id !== node.name) : [];
   const lost = new Map(
     holders.flatMap((h) => {
       const verdict = lostAs(h, seen, missed, sight.instant);

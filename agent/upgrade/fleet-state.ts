@@ -4,7 +4,7 @@ import { AgentError } from '../model/errors.ts';
 import { parseJsonObject } from '../model/json-object.ts';
 import { deniedKey, holdKey, semaphoreKey, targetKey } from '../model/keys.ts';
 import { isCalled, type Release } from '../model/release.ts';
-import type { Semaphore } from '../model/semaphore.ts';
+import type { Holder, Semaphore } from '../model/semaphore.ts';
 import type { Denial, DeniedReleases, Hold, UpgradeTarget } from '../model/upgrade.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { SwapStore, VersionedValue } from '../ports/store.ts';
@@ -19,6 +19,11 @@ export interface FleetState {
   readonly semaphore: Semaphore;
   /** Of the other groups. */
   readonly elsewhere: readonly Semaphore[];
+}
+
+/** Who holds a slot in any group: a node may have been moved to another one while it was away. */
+export function holdersAnywhere({ semaphore, elsewhere }: Pick<FleetState, 'semaphore' | 'elsewhere'>): Holder[] {
+  return [semaphore, ...elsewhere].flatMap((s) => s.holders);
 }
 
 /** More than releases that anybody would deny while they can still be had. */

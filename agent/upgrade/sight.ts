@@ -9,7 +9,7 @@ import type { BootInstant } from '../model/upgrade.ts';
 import type { ReadOnlyHost } from '../ports/host.ts';
 import type { ReadOnlyOsTree } from '../ports/os-tree.ts';
 import { type Coordination, groupNames } from './coordination.ts';
-import { type FleetState, readFleetState } from './fleet-state.ts';
+import { type FleetState, holdersAnywhere, readFleetState } from './fleet-state.ts';
 import type { FleetSight, OsSight, Sight } from './machine.ts';
 import { strategyOf } from './strategies/registry.ts';
 
@@ -120,9 +120,8 @@ async function fleetState(coordination: Coordination): Promise<Known<SeenFleet>>
 }
 
 function fleetSight({ node, group }: Coordination, fleet: SeenFleet, foreignSlot: boolean): FleetSight {
-  const { hold, target, denied, semaphore, elsewhere, records } = fleet;
-  // In any group: a node may have been moved to another one while it was away.
-  const own = [semaphore, ...elsewhere].flatMap((s) => s.holders).find((h) => h.id === node.name);
+  const { hold, target, denied, records } = fleet;
+  const own = holdersAnywhere(fleet).find((h) => h.id === node.name);
   const canaries = group.canary.filter((name) => name !== node.name);
   return {
     hold,
